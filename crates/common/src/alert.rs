@@ -1,0 +1,82 @@
+//! The alert and the deliveries it becomes.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{AlertId, Credential, DeliveryId, Destination, Gtid, Severity, UserId, UtcMillis};
+
+/// One alert as it was accepted.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// Fixed before anything is published.
+    pub id: AlertId,
+    /// The request that brought it; stands on every log line about it.
+    pub gtid: Gtid,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// The text as the caller sent it, plain.
+    pub message: Box<str>,
+    /// The targets as the caller named them, normalised.
+    pub targets: Box<[Box<str>]>,
+    /// When it was accepted.
+    pub accepted_at: UtcMillis,
+}
+
+impl Alert {
+    /// What its reader sees: `[normal] node1 down`. Escaping for a provider is
+    /// its channel's business.
+    pub fn text(&self) -> String {
+        format!("[{}] {}", self.severity, self.message)
+    }
+}
+
+/// A user whom a delivery serves, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Whom.
+    pub user: UserId,
+    /// The place in [`Alert::targets`] of the first target that matched.
+    pub target: u32,
+}
+
+/// The users one delivery serves: nearly always one.
+pub type Recipients = SmallVec<[Recipient; 1]>;
+
+/// One message to one destination with one credential, for every user of the
+/// alert who shares the two.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where to.
+    pub destination: Arc<Destination>,
+    /// With what, as of acceptance.
+    pub credential: Arc<Credential>,
+    /// For whom; never empty.
+    pub recipients: Recipients,
+}
+
+impl Delivery {
+    /// This delivery's id within `alert`.
+    pub fn id(&self, alert: AlertId) -> DeliveryId {
+        DeliveryId::of(alert, self.destination.id, self.credential.id)
+    }
+}
+
+/// An alert with all its deliveries: what is accepted whole or not at all.
+#[derive(Clone, Debug)]
+pub struct AcceptedAlert {
+    /// The alert.
+    pub alert: Arc<Alert>,
+    /// One for each destination and credential; empty where nobody matched.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl AcceptedAlert {
+    /// How many users it tells.
+    pub fn user_count(&self) -> usize {
+        self.deliveries
+            .iter()
+            .map(|delivery| delivery.recipients.len())
+            .sum()
+    }
+}

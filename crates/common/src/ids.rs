@@ -1,0 +1,153 @@
+//! Ids. Each kind has a type of its own, so one is never passed for another.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+/// The namespace of every name-based (version 5) UUID made here. Durable; never change.
+const NAMESPACE: Uuid = Uuid::from_u128(0x9f0c_5f7e_6d0b_4c6e_9a61_3d5b_7a1e_0c42);
+
+/// An alert's id: UUID version 7, fixed before anything is published
+/// (<https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7>). It says when,
+/// roughly; the order of alerts is the queue's sequence, never this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertId(pub Uuid);
+
+/// A delivery's id: UUID version 5 of its alert, destination and credential, so
+/// that the same delivery published again is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub Uuid);
+
+/// A user's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub Uuid);
+
+/// A notification group's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub Uuid);
+
+/// A destination's id: 62 bits of a hash of what makes it one (channel kind,
+/// base URL, address), so every process and store computes the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestinationId(pub u64);
+
+/// A credential version's id, given out by the directory's store; 0 for a
+/// credential that came with its message and is in no directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(pub i64);
+
+impl AlertId {
+    /// A new id for an alert that arrives now.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl DeliveryId {
+    /// The id of the delivery of `alert` to `destination` with `credential`.
+    pub fn of(alert: AlertId, destination: DestinationId, credential: CredentialId) -> Self {
+        let mut name = [0; 16];
+        name[..8].copy_from_slice(&destination.0.to_be_bytes());
+        name[8..].copy_from_slice(&credential.0.to_be_bytes());
+        Self(Uuid::new_v5(&alert.0, &name))
+    }
+}
+
+impl DestinationId {
+    /// The id of the destination that these three make.
+    pub fn of(kind: &str, base_url: &str, address: &str) -> Self {
+        let name = [kind, base_url, address].join("\0");
+        let (_, low) = Uuid::new_v5(&NAMESPACE, name.as_bytes()).as_u64_pair();
+        // The two highest bits are the UUID's variant; without them the id also
+        // fits a signed 64-bit column.
+        Self(low & (u64::MAX >> 2))
+    }
+}
+
+/// What every UUID-shaped id can do: be read from the hyphenated form and shown in it.
+macro_rules! uuid_text {
+    ($($id:ident),*) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = MalformedId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                parse_hyphenated(text).map(Self)
+            }
+        }
+
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)
+            }
+        }
+    )*};
+}
+
+uuid_text!(AlertId, DeliveryId, UserId, GroupId);
+
+/// The text was not a UUID in its hyphenated form of 36 characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is a UUID such as 11111111-1111-1111-1111-111111111111")]
+pub struct MalformedId;
+
+fn parse_hyphenated(text: &str) -> Result<Uuid, MalformedId> {
+    // Uuid::parse_str also takes braces, URNs and bare digits, which the
+    // contract does not know.
+    if text.len() != 36 {
+        return Err(MalformedId);
+    }
+    Uuid::parse_str(text).map_err(|_| MalformedId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_delivery_gets_the_same_id_and_another_one_another() {
+        let alert = AlertId::generate();
+        let id = DeliveryId::of(alert, DestinationId(1), CredentialId(2));
+        assert_eq!(id, DeliveryId::of(alert, DestinationId(1), CredentialId(2)));
+        assert_ne!(id, DeliveryId::of(alert, DestinationId(2), CredentialId(1)));
+        assert_ne!(
+            id,
+            DeliveryId::of(AlertId::generate(), DestinationId(1), CredentialId(2))
+        );
+    }
+
+    #[test]
+    fn a_destination_id_is_the_same_in_every_process_and_release() {
+        assert_eq!(
+            DestinationId::of("slack", "", "test_channel_id1"),
+            DestinationId(4_420_853_614_831_390_542),
+        );
+        assert_ne!(
+            DestinationId::of("slack", "", "a"),
+            DestinationId::of("slack", "a", "")
+        );
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_of_a_uuid_is_an_id() {
+        assert!(
+            "11111111-1111-1111-1111-111111111111"
+                .parse::<UserId>()
+                .is_ok()
+        );
+        for text in [
+            "",
+            "1",
+            "11111111111111111111111111111111",
+            "{11111111-1111-1111-1111-111111111111}",
+        ] {
+            assert_eq!(text.parse::<UserId>(), Err(MalformedId), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the modules share: the alert and its deliveries, where they go and with
+//! which credential, severity, ids, secrets and time. No I/O.
+
+pub mod alert;
+pub mod clock;
+pub mod destination;
+pub mod gtid;
+pub mod ids;
+pub mod secret;
+pub mod severity;
+
+pub use alert::{AcceptedAlert, Alert, Delivery, Recipient, Recipients};
+pub use clock::{Clock, Now, SystemClock, UtcMillis};
+pub use destination::{ChannelKind, Credential, Destination};
+pub use gtid::Gtid;
+pub use ids::{AlertId, CredentialId, DeliveryId, DestinationId, GroupId, UserId};
+pub use secret::Secret;
+pub use severity::Severity;

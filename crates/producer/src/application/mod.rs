@@ -1,0 +1,8 @@
+//! The use cases.
+
+pub mod alerts;
+pub mod directory;
+pub mod transfer;
+
+pub use alerts::{AlertReceipt, AlertRequest, Alerts, Preview};
+pub use directory::DirectoryAdmin;

@@ -1,0 +1,374 @@
+//! The whole directory in memory.
+//!
+//! Requests resolve their recipients from it without a query. It is made of
+//! persistent maps: a copy costs nothing, and a change to a copy costs the
+//! logarithm of its size, so every write publishes a new copy and a reader keeps
+//! the one it began with.
+
+use std::sync::Arc;
+
+use common::{GroupId, UserId};
+use imbl::{HashMap, OrdMap, OrdSet};
+
+use super::{Change, Command, Group, GroupRecord, NewCredential, User, UserRecord};
+
+/// Why the directory did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// No group of that id.
+    #[error("The requested noti group does not exist.")]
+    NoSuchGroup,
+    /// No user of that id.
+    #[error("The requested user does not exist.")]
+    NoSuchUser,
+    /// Another group has the name.
+    #[error("Noti group name already exists.")]
+    GroupNameTaken,
+    /// Another user has the name.
+    #[error("User name already exists.")]
+    UserNameTaken,
+    /// The id is in use; only a put may write it again.
+    #[error("The id is in use already.")]
+    IdTaken,
+    /// The user is in the group already.
+    #[error("Subscription already exists.")]
+    AlreadySubscribed,
+    /// A user is created without a token.
+    #[error("token must be given when a user is created.")]
+    TokenMissing,
+}
+
+/// What a command comes to.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// In one word.
+    pub effect: Effect,
+    /// The changes to make, in this order; none where all is so already.
+    pub changes: Vec<Change>,
+}
+
+/// What a command does to the user or group it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It did not exist before.
+    Created,
+    /// It existed and is changed.
+    Updated,
+    /// It was so already.
+    Unchanged,
+}
+
+/// Every user, group and membership, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    users: HashMap<UserId, Arc<User>>,
+    user_names: OrdMap<Arc<str>, UserId>,
+    groups: HashMap<GroupId, Arc<Group>>,
+    group_names: OrdMap<Arc<str>, GroupId>,
+    members: HashMap<GroupId, OrdSet<UserId>>,
+    memberships: HashMap<UserId, OrdSet<GroupId>>,
+}
+
+/// Reading.
+impl Directory {
+    /// How many users there are.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The user of that id.
+    pub fn user(&self, id: UserId) -> Option<&Arc<User>> {
+        self.users.get(&id)
+    }
+
+    /// The user of that name.
+    pub fn user_named(&self, name: &str) -> Option<&Arc<User>> {
+        self.user(*self.user_names.get(name)?)
+    }
+
+    /// The group of that id.
+    pub fn group(&self, id: GroupId) -> Option<&Arc<Group>> {
+        self.groups.get(&id)
+    }
+
+    /// The group of that name.
+    pub fn group_named(&self, name: &str) -> Option<&Arc<Group>> {
+        self.group(*self.group_names.get(name)?)
+    }
+
+    /// All users, in no order.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
+    /// Users in the order of their names, from the first name after `after`
+    /// (the first of all for `None`) that begins with `prefix`.
+    pub fn users_by_name<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Arc<User>> {
+        names_from(&self.user_names, prefix, after).filter_map(|id| self.user(*id))
+    }
+
+    /// Groups in the order of their names; otherwise as [`users_by_name`](Self::users_by_name).
+    pub fn groups_by_name<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Arc<Group>> {
+        names_from(&self.group_names, prefix, after).filter_map(|id| self.group(*id))
+    }
+
+    /// A group's users, in the order of their ids; nobody for an unknown group.
+    pub fn members(&self, group: GroupId) -> impl Iterator<Item = &Arc<User>> {
+        self.member_ids(group).filter_map(|id| self.user(id))
+    }
+
+    /// The ids of a group's users, in order.
+    pub fn member_ids(&self, group: GroupId) -> impl Iterator<Item = UserId> + '_ {
+        self.members.get(&group).into_iter().flatten().copied()
+    }
+
+    /// The groups a user is in, in the order of their ids.
+    pub fn groups_of(&self, user: UserId) -> impl Iterator<Item = &Arc<Group>> {
+        self.memberships
+            .get(&user)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.group(*id))
+    }
+
+    /// Whether the user is in the group.
+    pub fn is_member(&self, group: GroupId, user: UserId) -> bool {
+        self.members
+            .get(&group)
+            .is_some_and(|users| users.contains(&user))
+    }
+}
+
+fn names_from<'a, Id>(
+    names: &'a OrdMap<Arc<str>, Id>,
+    prefix: &'a str,
+    after: Option<&'a str>,
+) -> impl Iterator<Item = &'a Id> {
+    use std::ops::Bound;
+    let start = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    names
+        .range::<_, str>((start, Bound::Unbounded))
+        .take_while(move |(name, _)| name.starts_with(prefix))
+        .map(|(_, id)| id)
+}
+
+/// Deciding: what a command changes, or why it cannot be done.
+impl Directory {
+    /// What `command` comes to, or why it cannot be done.
+    pub fn decide(&self, command: &Command) -> Result<Decision, DirectoryError> {
+        let known = self.knows_subject_of(command);
+        let changes = self.changes(command)?;
+        let effect = match (changes.is_empty(), known) {
+            (true, _) => Effect::Unchanged,
+            (false, true) => Effect::Updated,
+            (false, false) => Effect::Created,
+        };
+        Ok(Decision { effect, changes })
+    }
+
+    fn knows_subject_of(&self, command: &Command) -> bool {
+        match command {
+            Command::CreateUser(record) | Command::PutUser(record) => {
+                self.user(record.id).is_some()
+            }
+            Command::CreateGroup(record) | Command::PutGroup(record) => {
+                self.group(record.id).is_some()
+            }
+            Command::RemoveUser(_)
+            | Command::RemoveGroup(_)
+            | Command::Subscribe(..)
+            | Command::Unsubscribe(..) => true,
+        }
+    }
+
+    fn changes(&self, command: &Command) -> Result<Vec<Change>, DirectoryError> {
+        match command {
+            Command::CreateUser(record) => match self.user(record.id) {
+                Some(_) => Err(DirectoryError::IdTaken),
+                None => self.save_user(record),
+            },
+            Command::PutUser(record) => self.save_user(record),
+            Command::RemoveUser(id) => match self.user(*id) {
+                Some(_) => Ok(vec![Change::RemoveUser(*id)]),
+                None => Err(DirectoryError::NoSuchUser),
+            },
+            Command::CreateGroup(record) => match self.group(record.id) {
+                Some(_) => Err(DirectoryError::IdTaken),
+                None => self.save_group(record),
+            },
+            Command::PutGroup(record) => self.save_group(record),
+            Command::RemoveGroup(id) => match self.group(*id) {
+                Some(_) => Ok(vec![Change::RemoveGroup(*id)]),
+                None => Err(DirectoryError::NoSuchGroup),
+            },
+            Command::Subscribe(group, user) => self.subscribe(*group, *user),
+            Command::Unsubscribe(group, user) => Ok(match self.is_member(*group, *user) {
+                true => vec![Change::Unsubscribe(*group, *user)],
+                false => vec![],
+            }),
+        }
+    }
+
+    fn save_user(&self, record: &UserRecord) -> Result<Vec<Change>, DirectoryError> {
+        let name_taken = self
+            .user_named(record.name.as_str())
+            .is_some_and(|other| other.id != record.id);
+        if name_taken {
+            return Err(DirectoryError::UserNameTaken);
+        }
+        let known = self.user(record.id);
+        let credential = match (&record.token, known) {
+            (Some(token), Some(user)) if holds_token(user, token.secret().expose()) => {
+                NewCredential::Keep
+            }
+            (Some(_), _) => NewCredential::FromToken,
+            (None, Some(_)) => NewCredential::Keep,
+            (None, None) => return Err(DirectoryError::TokenMissing),
+        };
+        let unchanged = credential == NewCredential::Keep
+            && known.is_some_and(|user| {
+                user.name == record.name
+                    && &*user.destinations[0].destination.address == record.address.as_str()
+            });
+        Ok(if unchanged {
+            vec![]
+        } else {
+            vec![Change::SaveUser {
+                record: record.clone(),
+                credential,
+            }]
+        })
+    }
+
+    fn save_group(&self, record: &GroupRecord) -> Result<Vec<Change>, DirectoryError> {
+        let name_taken = self
+            .group_named(record.name.as_str())
+            .is_some_and(|other| other.id != record.id);
+        if name_taken {
+            return Err(DirectoryError::GroupNameTaken);
+        }
+        let mut changes = Vec::new();
+        let unchanged = self
+            .group(record.id)
+            .is_some_and(|group| group.name == record.name && group.desc == record.desc);
+        if !unchanged {
+            changes.push(Change::SaveGroup(record.clone()));
+        }
+        if let Some(users) = &record.users {
+            let wanted: OrdSet<UserId> = users.iter().copied().collect();
+            if wanted.iter().any(|user| self.user(*user).is_none()) {
+                return Err(DirectoryError::NoSuchUser);
+            }
+            let gone = self
+                .member_ids(record.id)
+                .filter(|user| !wanted.contains(user));
+            changes.extend(gone.map(|user| Change::Unsubscribe(record.id, user)));
+            let new = wanted
+                .iter()
+                .filter(|user| !self.is_member(record.id, **user));
+            changes.extend(new.map(|user| Change::Subscribe(record.id, *user)));
+        }
+        Ok(changes)
+    }
+
+    fn subscribe(&self, group: GroupId, user: UserId) -> Result<Vec<Change>, DirectoryError> {
+        if self.group(group).is_none() {
+            return Err(DirectoryError::NoSuchGroup);
+        }
+        if self.user(user).is_none() {
+            return Err(DirectoryError::NoSuchUser);
+        }
+        if self.is_member(group, user) {
+            return Err(DirectoryError::AlreadySubscribed);
+        }
+        Ok(vec![Change::Subscribe(group, user)])
+    }
+}
+
+fn holds_token(user: &User, token: &str) -> bool {
+    user.destinations[0].credential.secret.expose() == token
+}
+
+/// Applying: what a store has written comes to stand here too.
+impl Directory {
+    /// Puts a user in the place of the one of that id, if there was one.
+    pub fn insert_user(&mut self, user: Arc<User>) {
+        if let Some(old) = self.users.get(&user.id) {
+            self.user_names.remove(old.name.as_str());
+        }
+        self.user_names.insert(user.name.as_str().into(), user.id);
+        self.users.insert(user.id, user);
+    }
+
+    /// Takes a user out, with their memberships.
+    pub fn remove_user(&mut self, id: UserId) {
+        let Some(user) = self.users.remove(&id) else {
+            return;
+        };
+        self.user_names.remove(user.name.as_str());
+        for group in self.memberships.remove(&id).into_iter().flatten() {
+            if let Some(users) = self.members.get_mut(&group) {
+                users.remove(&id);
+            }
+        }
+    }
+
+    /// Puts a group in the place of the one of that id, if there was one; its
+    /// members stay.
+    pub fn insert_group(&mut self, group: Arc<Group>) {
+        if let Some(old) = self.groups.get(&group.id) {
+            self.group_names.remove(old.name.as_str());
+        }
+        self.group_names
+            .insert(group.name.as_str().into(), group.id);
+        self.groups.insert(group.id, group);
+    }
+
+    /// Takes a group out, with its memberships.
+    pub fn remove_group(&mut self, id: GroupId) {
+        let Some(group) = self.groups.remove(&id) else {
+            return;
+        };
+        self.group_names.remove(group.name.as_str());
+        for user in self.members.remove(&id).into_iter().flatten() {
+            if let Some(groups) = self.memberships.get_mut(&user) {
+                groups.remove(&id);
+            }
+        }
+    }
+
+    /// Adds a membership.
+    pub fn insert_member(&mut self, group: GroupId, user: UserId) {
+        self.members.entry(group).or_default().insert(user);
+        self.memberships.entry(user).or_default().insert(group);
+    }
+
+    /// Removes a membership.
+    pub fn remove_member(&mut self, group: GroupId, user: UserId) {
+        if let Some(users) = self.members.get_mut(&group) {
+            users.remove(&user);
+        }
+        if let Some(groups) = self.memberships.get_mut(&user) {
+            groups.remove(&group);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

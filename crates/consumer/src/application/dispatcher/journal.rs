@@ -1,0 +1,60 @@
+//! One log line for each attempt: who, how often, how it ended. Never the text
+//! and never the token.
+
+use crate::domain::{Attempt, Lease, Outcome, Settlement};
+
+/// Writes the line. What is merely parked gets none.
+pub(super) fn write(settlement: &Settlement, lease: &Lease) {
+    let attempt = settlement.attempt.as_ref();
+    let number = attempt.map(|attempt| attempt.number);
+    let status = attempt.and_then(|attempt| attempt.status);
+    let took_ms = attempt.map(took_ms);
+    let outcome = settlement.outcome.as_str();
+    match &settlement.outcome {
+        Outcome::Parked => {}
+        Outcome::Delivered | Outcome::PartSent => tracing::info!(
+            gtid = %lease.alert.gtid,
+            alert_id = %lease.alert.id,
+            delivery_id = %lease.delivery_id(),
+            channel = %lease.destination.kind,
+            address = &*lease.destination.address,
+            attempt = number,
+            outcome,
+            status,
+            took_ms,
+            "delivery",
+        ),
+        Outcome::Waiting(wait) => tracing::warn!(
+            gtid = %lease.alert.gtid,
+            alert_id = %lease.alert.id,
+            delivery_id = %lease.delivery_id(),
+            channel = %lease.destination.kind,
+            address = &*lease.destination.address,
+            attempt = number,
+            outcome,
+            status,
+            took_ms,
+            fault = wait.fault.as_str(),
+            error = attempt.and_then(|attempt| attempt.error.as_deref()),
+            "delivery",
+        ),
+        Outcome::Dead { reason } => tracing::warn!(
+            gtid = %lease.alert.gtid,
+            alert_id = %lease.alert.id,
+            delivery_id = %lease.delivery_id(),
+            channel = %lease.destination.kind,
+            address = &*lease.destination.address,
+            attempt = number,
+            outcome,
+            status,
+            took_ms,
+            error = reason.as_str(),
+            "delivery",
+        ),
+    }
+}
+
+/// In milliseconds, to the tenth.
+fn took_ms(attempt: &Attempt) -> f64 {
+    (attempt.took.as_secs_f64() * 10_000.0).round() / 10.0
+}

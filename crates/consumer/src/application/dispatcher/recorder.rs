@@ -1,0 +1,90 @@
+//! Records outcomes, many at a time: while one write is under way the next batch
+//! collects. One write at once, so they are recorded in the order decided.
+
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+};
+
+use crate::{application::engine::Event, domain::Settlement, ports::DeliveryQueue};
+
+use super::RETRY_DELAY;
+
+/// Settlements written at once, at most.
+const BATCH: usize = 4096;
+
+type Writing<'a> = Pin<Box<dyn Future<Output = Event> + Send + 'a>>;
+
+/// Outcomes on their way to the queue.
+pub(super) struct Recorder<'a> {
+    queue: &'a dyn DeliveryQueue,
+    waiting: Vec<Settlement>,
+    writing: Option<Writing<'a>>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(queue: &'a dyn DeliveryQueue) -> Self {
+        Self {
+            queue,
+            waiting: Vec::new(),
+            writing: None,
+        }
+    }
+
+    /// Takes in an outcome, to be written after all before it.
+    pub(super) fn add(&mut self, settlement: Settlement) {
+        self.waiting.push(settlement);
+    }
+
+    /// Whether everything taken in is recorded.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.writing.is_none()
+    }
+
+    /// Begins to write what waits, unless a write is under way.
+    pub(super) fn begin(&mut self) {
+        if self.writing.is_some() || self.waiting.is_empty() {
+            return;
+        }
+        let later = self.waiting.split_off(self.waiting.len().min(BATCH));
+        let batch = std::mem::replace(&mut self.waiting, later);
+        self.writing = Some(Box::pin(write(self.queue, batch)));
+    }
+
+    /// Waits until the write under way has ended; for ever where there is none.
+    /// May be dropped and called again.
+    pub(super) async fn recorded(&mut self) -> Event {
+        match &mut self.writing {
+            Some(writing) => {
+                let recorded = writing.await;
+                self.writing = None;
+                recorded
+            }
+            None => pending().await,
+        }
+    }
+
+    /// Writes all that is left.
+    pub(super) async fn finish(&mut self) {
+        while !self.is_empty() {
+            self.begin();
+            self.recorded().await;
+        }
+    }
+}
+
+/// Tries until it is recorded: an outcome that was forgotten would be sent twice.
+async fn write(queue: &dyn DeliveryQueue, batch: Vec<Settlement>) -> Event {
+    let recorded = Event::Recorded {
+        settlements: batch.len(),
+        attempts: batch
+            .iter()
+            .filter(|settlement| settlement.attempt.is_some())
+            .count(),
+    };
+    while let Err(error) = queue.settle(batch.clone()).await {
+        tracing::error!(%error, settlements = batch.len(), "outcomes could not be recorded; trying again");
+        tokio::time::sleep(RETRY_DELAY).await;
+    }
+    recorded
+}

@@ -1,0 +1,144 @@
+//! The pace of a lane: a token bucket, kept as one point in time.
+
+use std::time::Duration;
+
+use crate::ports::Pace;
+
+/// A token bucket in the form of the generic cell rate algorithm
+/// (<https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>): instead of
+/// counting tokens it knows when it would be full again. In any span of time it
+/// lets through at most the burst and what the rate adds in that span.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bucket {
+    /// Nanoseconds from one message to the next; 0 for no limit.
+    interval: u64,
+    /// How far ahead of the even rhythm a burst may run, in nanoseconds.
+    tolerance: u64,
+    /// When the bucket is full again, in nanoseconds of monotonic time.
+    full_at: u64,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(super) fn new(pace: Pace) -> Self {
+        // Rounded up, so that the rate is never exceeded; the cast saturates.
+        let interval = pace.per_second.map_or(0, |rate| (1e9 / rate).ceil() as u64);
+        let tolerance = interval.saturating_mul(u64::from(pace.burst.saturating_sub(1)));
+        Self {
+            interval,
+            tolerance,
+            full_at: 0,
+        }
+    }
+
+    /// From when on the next message may go.
+    pub(super) fn ready_at(&self) -> Duration {
+        Duration::from_nanos(self.full_at.saturating_sub(self.tolerance))
+    }
+
+    /// From when on it is as if nothing had ever been sent.
+    pub(super) fn full_at(&self) -> Duration {
+        Duration::from_nanos(self.full_at)
+    }
+
+    /// Counts a message that goes now.
+    pub(super) fn take(&mut self, now: Duration) {
+        if self.interval > 0 {
+            self.full_at = self.full_at.max(nanos(now)).saturating_add(self.interval);
+        }
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bucket(per_second: f64, burst: u32) -> Bucket {
+        Bucket::new(Pace {
+            per_second: Some(per_second),
+            burst,
+        })
+    }
+
+    #[test]
+    fn a_burst_goes_at_once_and_then_one_message_an_interval() {
+        let mut bucket = bucket(1.0, 4);
+        let start = Duration::from_secs(100);
+        for _ in 0..4 {
+            assert!(bucket.ready_at() <= start);
+            bucket.take(start);
+        }
+        assert_eq!(bucket.ready_at(), start + Duration::from_secs(1));
+        bucket.take(start + Duration::from_secs(1));
+        assert_eq!(bucket.ready_at(), start + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn the_burst_comes_back_as_slowly_as_the_rate() {
+        let mut bucket = bucket(2.0, 4);
+        for _ in 0..4 {
+            bucket.take(Duration::ZERO);
+        }
+        assert_eq!(bucket.full_at(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn without_a_rate_there_is_no_limit() {
+        let mut bucket = Bucket::new(Pace {
+            per_second: None,
+            burst: 1,
+        });
+        for _ in 0..1000 {
+            bucket.take(Duration::from_secs(7));
+            assert_eq!(bucket.ready_at(), Duration::ZERO);
+        }
+        assert_eq!(bucket.full_at(), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_of_time_sees_more_than_the_burst_and_what_the_rate_adds(
+            rate in 0.1f64..1000.0,
+            burst in 1u32..20,
+            pauses in prop::collection::vec(0u64..3_000_000_000, 1..60),
+        ) {
+            let mut bucket = bucket(rate, burst);
+            let mut now = Duration::ZERO;
+            let mut sent = Vec::new();
+            for pause in pauses {
+                // A sender who tries after a pause and goes as soon as it may.
+                now = (now + Duration::from_nanos(pause)).max(bucket.ready_at());
+                bucket.take(now);
+                sent.push(now);
+            }
+            for (first, from) in sent.iter().enumerate() {
+                for (last, to) in sent.iter().enumerate().skip(first) {
+                    let allowed = f64::from(burst) + rate * (*to - *from).as_secs_f64();
+                    prop_assert!((last - first + 1) as f64 <= allowed + 1e-6);
+                }
+            }
+        }
+
+        #[test]
+        fn a_sender_is_never_made_to_wait_longer_than_one_interval(
+            rate in 0.1f64..1000.0,
+            burst in 1u32..20,
+            pauses in prop::collection::vec(0u64..3_000_000_000, 1..60),
+        ) {
+            let mut bucket = bucket(rate, burst);
+            let mut now = Duration::ZERO;
+            for pause in pauses {
+                now = (now + Duration::from_nanos(pause)).max(bucket.ready_at());
+                bucket.take(now);
+                let wait = bucket.ready_at().saturating_sub(now);
+                prop_assert!(wait.as_secs_f64() <= 1.0 / rate + 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A delivery in this consumer's hands.
+
+use std::sync::Arc;
+
+use common::{
+    Alert, Credential, DeliveryId, Destination, DestinationId, Recipients, Severity, UtcMillis,
+};
+
+use super::Fault;
+
+/// A delivery's place in the order of acceptance: the alert's sequence number,
+/// then the place within the alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The commit's sequence number (or Kafka's offset); never a clock or an id.
+    pub sequence: u64,
+    /// The delivery's index within its alert.
+    pub ordinal: u32,
+}
+
+/// What names a lease to the queue, small enough to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseKey {
+    /// Its place in the order of acceptance; unique.
+    pub position: Position,
+    /// The lane it belongs to.
+    pub destination: DestinationId,
+    /// Its alert's severity.
+    pub severity: Severity,
+}
+
+/// A delivery that the queue has handed to this consumer, which now answers for
+/// it until it is settled.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Its place in the order of acceptance.
+    pub position: Position,
+    /// The alert it delivers.
+    pub alert: Arc<Alert>,
+    /// Where to.
+    pub destination: Arc<Destination>,
+    /// The credential of acceptance.
+    pub credential: Arc<Credential>,
+    /// Whom it serves.
+    pub recipients: Recipients,
+    /// What has been tried already.
+    pub progress: Progress,
+}
+
+/// What has been tried already, and survives a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Attempts that have ended, whichever way.
+    pub attempts: u32,
+    /// Parts of the text that the service has taken.
+    pub parts_sent: u16,
+    /// What it waits for, if it does.
+    pub wait: Option<Wait>,
+}
+
+/// A wait for the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Not before this.
+    pub until: UtcMillis,
+    /// Because of whom; the destination's fault holds up its whole lane.
+    pub fault: Fault,
+    /// True where the service itself asked for it (`Retry-After`): then nothing
+    /// cuts it short, after a restart neither.
+    pub asked: bool,
+}
+
+impl Lease {
+    /// What names this lease to the queue.
+    pub fn key(&self) -> LeaseKey {
+        LeaseKey {
+            position: self.position,
+            destination: self.destination.id,
+            severity: self.alert.severity,
+        }
+    }
+
+    /// The delivery's own id.
+    pub fn delivery_id(&self) -> DeliveryId {
+        DeliveryId::of(self.alert.id, self.destination.id, self.credential.id)
+    }
+}

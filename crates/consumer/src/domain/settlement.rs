@@ -1,0 +1,81 @@
+//! What became of a lease: the only thing the consumer ever writes.
+
+use std::time::Duration;
+
+use common::UtcMillis;
+
+use super::{LeaseKey, Wait};
+
+/// The outcome of a lease, with the attempt that led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which lease.
+    pub lease: LeaseKey,
+    /// The attempt that ended, where one did.
+    pub attempt: Option<Attempt>,
+    /// Parts of the text that the service has taken so far.
+    pub parts_sent: u16,
+    /// What follows.
+    pub outcome: Outcome,
+}
+
+/// One attempt, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Counts from 1 for each delivery.
+    pub number: u32,
+    /// When the request began.
+    pub started_at: UtcMillis,
+    /// How long until its end.
+    pub took: Duration,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// The service's error code or a short description, without secrets.
+    pub error: Option<String>,
+    /// The service's own id of the message, where it gave one.
+    pub provider_id: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptResult {
+    /// The service took the message.
+    Accepted,
+    /// The service did not take it.
+    Refused,
+    /// It may have.
+    MaybeAccepted,
+}
+
+/// What follows for the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The service has all of it. Final.
+    Delivered,
+    /// The service has a part of it; the next part follows at once.
+    PartSent,
+    /// Another attempt follows, not before that time.
+    Waiting(Wait),
+    /// Given up, with the reason: a dead letter. Final until replayed.
+    Dead {
+        /// Why, for the person who reads the dead letters.
+        reason: String,
+    },
+    /// Set aside on disk, to be fetched when its lane has room. Not an attempt.
+    Parked,
+}
+
+impl Outcome {
+    /// The word for records, metrics and logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Delivered => "delivered",
+            Outcome::PartSent => "part_sent",
+            Outcome::Waiting(_) => "waiting",
+            Outcome::Dead { .. } => "dead",
+            Outcome::Parked => "parked",
+        }
+    }
+}

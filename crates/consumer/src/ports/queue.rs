@@ -1,0 +1,83 @@
+//! The queue, seen from its receiving end.
+
+use async_trait::async_trait;
+use common::{DestinationId, Severity};
+
+use crate::domain::{Lease, Position, Settlement};
+
+/// Where deliveries come from and where their outcomes go.
+///
+/// Every delivery accepted is received by one consumer, again after a restart
+/// until it is settled for good.
+#[async_trait]
+pub trait DeliveryQueue: Send + Sync {
+    /// What earlier runs have parked, by lane. Asked once, before anything is
+    /// received.
+    async fn parked(&self) -> Result<Vec<ParkedLane>, QueueError>;
+
+    /// Waits until at least one delivery is at hand, then hands over up to `room`
+    /// (at least 1). Each delivery is received once a process; within a severity
+    /// they come in order of acceptance, and the most urgent that is at hand
+    /// comes first. After a restart those that wait for another attempt come
+    /// before all others. Parked deliveries do not come this way.
+    ///
+    /// Once in a process, as soon as everything that was accepted before it began
+    /// has been handed over (at once, where there is nothing), the answer is
+    /// [`Received::CaughtUp`]. Parked deliveries are fetched only after that, so
+    /// that those which an earlier run held in memory, and which come before
+    /// them, are known.
+    ///
+    /// A call that is dropped before it answers has taken nothing.
+    async fn receive(&self, room: usize) -> Result<Received, QueueError>;
+
+    /// The parked deliveries of one lane and severity that follow `after` in
+    /// order of acceptance, up to `room`. They stay parked on disk until they
+    /// are settled otherwise: a repeated call answers the same.
+    async fn unpark(
+        &self,
+        destination: DestinationId,
+        severity: Severity,
+        after: Option<Position>,
+        room: usize,
+    ) -> Result<Vec<Lease>, QueueError>;
+
+    /// Records outcomes, durably and all together, before it answers. The only
+    /// write of an outcome; the history is what it leaves.
+    ///
+    /// A repeated settlement of a delivery that has ended changes nothing.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError>;
+}
+
+/// What [`DeliveryQueue::receive`] hands over.
+#[derive(Clone, Debug)]
+pub enum Received {
+    /// At least one delivery.
+    Leases(Vec<Lease>),
+    /// Everything accepted before this process began has been handed over.
+    CaughtUp,
+}
+
+/// The deliveries of one severity that a lane has parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParkedLane {
+    /// The lane.
+    pub destination: DestinationId,
+    /// Their severity.
+    pub severity: Severity,
+    /// How many; above zero.
+    pub count: u64,
+}
+
+/// Why the queue could not do it. Each is worth another try: nothing was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The disk is full or cannot be written.
+    #[error("the queue cannot be written: {0}; free space on the data folder's disk")]
+    Unwritable(String),
+    /// Anything else.
+    #[error("the queue failed: {0}")]
+    Failed(String),
+    /// The queue was closed, since the process is ending.
+    #[error("the queue is closed")]
+    Closed,
+}

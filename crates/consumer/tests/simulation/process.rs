@@ -1,0 +1,253 @@
+//! The process that delivers: the engine, and a dispatcher that dies now and then.
+
+use std::time::Duration;
+
+use common::ChannelKind;
+use consumer::{
+    application::engine::{Action, Answered, Engine, EngineSettings, Event, SendOrder},
+    domain::Answer,
+    ports::{Pace, Received},
+};
+use rand::RngExt;
+
+use crate::{
+    promises::{BURST, RATE},
+    service::{Character, Content},
+    world::{Happening, World},
+};
+
+const MAX_IN_FLIGHT: usize = 96;
+const MAX_UNRECORDED: usize = 64;
+/// Deliveries that fit in memory.
+pub(crate) const MEMORY: usize = 600;
+/// A delivery to a quiet destination begins at most that long after its
+/// acceptance, or after the start of the process that finds it. Slow writes, which
+/// hold up everybody, and the backlog that a start finds are included.
+const QUIET_LIMIT: Duration = Duration::from_secs(3);
+
+impl World {
+    pub(crate) fn start(&mut self) {
+        let settings = EngineSettings {
+            max_in_flight: MAX_IN_FLIGHT,
+            memory_leases: MEMORY,
+            lane_leases: 16,
+            max_unrecorded_attempts: MAX_UNRECORDED,
+            max_unrecorded_parks: 200,
+            paces: vec![(
+                ChannelKind::SLACK,
+                Pace {
+                    per_second: Some(RATE),
+                    burst: BURST as u32,
+                },
+            )],
+            ..EngineSettings::default()
+        };
+        self.run += 1;
+        self.began = self.now;
+        self.stopping = false;
+        self.wake = None;
+        self.engine = Some(Engine::new(settings, self.rng.random()));
+        let parked = self.queue.restart();
+        self.tell(Event::ParkedLanes(parked));
+
+        let seconds = if self.left_to_accept > 0 {
+            1..40
+        } else {
+            60..3000
+        };
+        let life = Duration::from_secs(self.rng.random_range(seconds));
+        let gently = self.rng.random_bool(0.2);
+        self.after(life, Happening::End { gently });
+        if self.clocks_to_set > 0 && self.rng.random_bool(0.3) {
+            self.clocks_to_set -= 1;
+            let moment = self.micros(0, 20_000_000);
+            self.after(moment, Happening::SetClock);
+        }
+    }
+
+    pub(crate) fn end(&mut self, gently: bool) {
+        if gently {
+            self.stopping = true;
+            return self.tell(Event::Draining);
+        }
+        // The last write may have reached the disk, though nobody heard of it.
+        if self.rng.random_bool(0.5) {
+            self.write();
+        }
+        let open = self.gone();
+        self.crashes += 1;
+        assert!(
+            open as usize <= MAX_IN_FLIGHT + MAX_UNRECORDED,
+            "{open} requests at a crash"
+        );
+    }
+
+    /// The process is no more; answers how many requests had begun and were not
+    /// recorded.
+    fn gone(&mut self) -> u32 {
+        self.engine = None;
+        self.run += 1;
+        self.decided.clear();
+        self.writing.clear();
+        let pause = self.micros(10_000, 3_000_000);
+        self.after(pause, Happening::Start);
+        self.promises
+            .crashed(std::mem::take(&mut self.clock_was_set))
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        let now = self.clocks();
+        if let Some(engine) = &mut self.engine {
+            engine.handle(now, event);
+        }
+    }
+
+    /// What the dispatcher does between two events.
+    pub(crate) fn drive(&mut self) {
+        let now = self.clocks();
+        while let Some(mut engine) = self.engine.take() {
+            while let Some(action) = engine.next_action(now) {
+                self.perform(action);
+            }
+            if self.writing.is_empty() && !self.decided.is_empty() {
+                self.writing = std::mem::take(&mut self.decided);
+                // Now and then the disk is slow.
+                let longest = if self.rng.random_bool(0.02) {
+                    500_000
+                } else {
+                    8_000
+                };
+                let span = self.micros(300, longest);
+                self.after(span, Happening::Written { run: self.run });
+            }
+            self.most_held = self.most_held.max(engine.counts().held);
+            assert!(
+                engine.counts().in_flight <= MAX_IN_FLIGHT,
+                "too many requests under way"
+            );
+            let room = engine.room().min(self.rng.random_range(1..300));
+            let received = if room > 0 {
+                self.queue.receive(room)
+            } else {
+                None
+            };
+            let over = self.stopping && engine.idle() && self.writing.is_empty();
+            let wake = engine.next_wake();
+            self.engine = Some(engine);
+            match received {
+                Some(Received::Leases(leases)) => self.tell(Event::Received(leases)),
+                Some(Received::CaughtUp) => self.tell(Event::CaughtUp),
+                None if over => {
+                    let open = self.gone();
+                    assert_eq!(open, 0, "a gentle end leaves nothing unrecorded");
+                }
+                None => return self.wake_at(wake),
+            }
+        }
+    }
+
+    fn wake_at(&mut self, wake: Option<Duration>) {
+        let Some(at) = wake.map(|mono| self.began + mono) else {
+            return;
+        };
+        assert!(at > self.now, "the engine asks to be woken in the past");
+        if self.wake.is_none_or(|planned| at < planned) {
+            self.wake = Some(at);
+            self.after(at - self.now, Happening::Wake { run: self.run });
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send(order) => self.send(order),
+            Action::Settle { settlement, .. } => self.decided.push(settlement),
+            Action::Unpark {
+                destination,
+                severity,
+                after,
+                room,
+            } => {
+                let span = self.micros(0, 5_000);
+                let run = self.run;
+                self.after(
+                    span,
+                    Happening::Fetch {
+                        run,
+                        destination,
+                        severity,
+                        after,
+                        room,
+                    },
+                );
+            }
+        }
+    }
+
+    fn send(&mut self, order: SendOrder) {
+        let lease = &order.lease;
+        let sequence = lease.position.sequence;
+        let index = usize::try_from(sequence).unwrap();
+        let place = self.places.get_mut(&lease.destination.id).unwrap();
+        if place.character == Character::Quiet && !self.promises.was_tried(sequence) {
+            let waited = self.now - self.accepted_at[index].max(self.began);
+            assert!(
+                waited <= QUIET_LIMIT,
+                "{sequence} was held up for {waited:?}"
+            );
+        }
+        self.promises.begun(
+            self.now,
+            lease.destination.id,
+            lease.alert.severity,
+            sequence,
+        );
+        let unrecorded = self.promises.unrecorded();
+        assert!(
+            unrecorded <= MAX_IN_FLIGHT + MAX_UNRECORDED,
+            "{unrecorded} requests could be repeated"
+        );
+
+        let content = self.contents[index];
+        let parts = match content {
+            Content::Good(parts) => parts,
+            Content::Bad | Content::Impossible => 1,
+        };
+        assert!(order.part < parts);
+        assert!((0..order.part).all(|part| self.promises.has(sequence, part)));
+        let response = place.request(self.now, content, &mut self.rng);
+        if response.taken {
+            let lost = matches!(response.answer, Answer::MaybeAccepted { .. });
+            self.promises.taken(sequence, order.part, lost);
+        }
+        let answered = Box::new(Answered {
+            ticket: order.ticket,
+            answer: response.answer,
+            parts,
+            started_at: self.clocks().utc,
+            took: response.took,
+        });
+        let (run, lane) = (self.run, lease.destination.id);
+        self.after(
+            response.took,
+            Happening::Answer {
+                run,
+                lane,
+                answered,
+            },
+        );
+    }
+
+    /// What is being written is on disk now: how many, how many with an attempt.
+    pub(crate) fn write(&mut self) -> (usize, usize) {
+        let written = std::mem::take(&mut self.writing);
+        for settlement in &written {
+            self.queue.settle(settlement);
+            self.promises.recorded(settlement);
+        }
+        let attempts = written
+            .iter()
+            .filter(|settlement| settlement.attempt.is_some())
+            .count();
+        (written.len(), attempts)
+    }
+}

@@ -1,0 +1,135 @@
+//! A stand-in for Slack, for running and testing without it.
+//!
+//! It answers `POST /api/chat.postMessage` as [Slack does][slack], keeps what
+//! it was sent, and can be told to be slow, limited or broken.
+//! It shares no code with the rest of the project, so a mistake in the client
+//! cannot hide in its counterpart.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /api/chat.postMessage` | as Slack, JSON or form body |
+//! | `GET`, `POST /api/auth.test`, `/api/api.test` | as Slack |
+//! | `GET /_mock/stats` | the counts |
+//! | `GET /_mock/messages?channel=&limit=` | the messages kept, newest last |
+//! | `DELETE /_mock/messages` | forgets them, counts from 0 again |
+//! | `GET`, `PUT`, `DELETE /_mock/faults` | what is to go wrong |
+//!
+//! # When a message counts as received
+//!
+//! When its whole request has been read. At that moment its fate is decided and
+//! counted, and an accepted message is recorded, whatever `latencyMs` then does
+//! to the answer. A message in `/_mock/messages` therefore is a request that had
+//! begun, and its `answer` tells how far it came:
+//!
+//! | `answer` | meaning |
+//! |---|---|
+//! | `pending` | not answered yet |
+//! | `sent` | answered; `answeredAt` is set before the first byte leaves, so a message without it was never answered |
+//! | `lost` | told to lose the answer: the connection was closed unanswered at `closedAt` |
+//! | `clientGone` | the client went away before the answer, at `closedAt` |
+//!
+//! A crash test takes this list after it has killed the client: the accepted
+//! messages that the client has no record of are the only ones that it may send
+//! twice.
+//!
+//! # What the counts mean
+//!
+//! | count | what it counts |
+//! |---|---|
+//! | `received` | posts that were read |
+//! | `accepted` | messages recorded |
+//! | `rateLimited` | posts answered 429, by the rate limit or as told |
+//! | `failed` | posts answered with another error, and connections closed unanswered on purpose |
+//! | `answersLost` | those of `accepted` that are in `failed` too |
+//! | `clientGone` | posts whose client went away before the answer |
+//! | `inProgress` | posts received and not answered yet |
+//!
+//! So `received` is `accepted + rateLimited + failed - answersLost`.
+//!
+//! # The faults
+//!
+//! Each `PUT` replaces all of them, and fills the buckets of the rate limits.
+//! `channels` maps channel ids to the same keys, which override the mockup's
+//! own one by one.
+//!
+//! | key | effect |
+//! |---|---|
+//! | `latencyMs`, `jitterMs` | answers are held back so long, give or take the jitter |
+//! | `down` | connections are closed unanswered; nothing is recorded |
+//! | `error`, `status` | what a refused message is answered: Slack's error (in a 200, unless `status` is given), or the HTTP status |
+//! | `errorRate` | the share of messages refused so; left out, all if `error` or `status` is given, else none; with neither of them, a 500 |
+//! | `rateLimitPerSecond`, `rateBurst` | a token bucket a channel; the burst is a second's worth, and at least 1, if left out |
+//! | `retryAfter` | the `Retry-After` of every 429 and 5xx, in seconds; a limited message gets the time to wait if left out |
+//! | `loseAnswerRate` | the share of accepted messages that are recorded and then have their connection closed unanswered |
+//!
+//! They apply in this order: `down`; then what `error`, `status` and `errorRate`
+//! inject; then Slack's own checks (token, channel, text); then the rate limit;
+//! then `loseAnswerRate`. `auth.test` and `api.test` know the mockup's latency,
+//! `down` and injected errors. The paths under `/_mock/` are never disturbed.
+//!
+//! [slack]: https://docs.slack.dev/reference/methods/chat.postMessage
+
+mod answer;
+mod clock;
+mod control;
+mod faults;
+mod http;
+mod messages;
+mod post;
+mod ratelimit;
+mod reception;
+mod server;
+mod settings;
+mod slack;
+mod subscription;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+pub use messages::ReceivedMessage;
+pub use settings::Settings;
+pub use subscription::{Arrival, Subscription};
+
+use reception::Reception;
+
+/// One stand-in for Slack. Clones are cheap and are the same mockup.
+#[derive(Clone)]
+pub struct Mockup {
+    reception: Arc<Reception>,
+}
+
+impl Mockup {
+    /// A mockup without messages or faults.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            reception: Arc::new(Reception::new(settings)),
+        }
+    }
+
+    /// The messages accepted from now on, as they arrive.
+    ///
+    /// A subscriber never slows the server down: one that lags more than 1024
+    /// messages behind misses some and is told how many.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        self.reception.subscribe()
+    }
+
+    /// Serves HTTP/1.1 on `listener` until `shutdown` completes.
+    ///
+    /// After that no connection is accepted, and requests under way have two
+    /// seconds to be answered. Errors of single connections end those alone; when
+    /// the process is out of file descriptors, accepting pauses and goes on.
+    pub fn serve<S>(
+        &self,
+        listener: TcpListener,
+        shutdown: S,
+    ) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        server::serve(Arc::clone(&self.reception), listener, shutdown)
+    }
+}

@@ -1,0 +1,296 @@
+//! From the writer to the consumer, in memory while there is room.
+//!
+//! Each severity is a line of its own. A line hands over what the writer has just
+//! committed; once memory is full, what is committed stays on disk, and the line
+//! is *behind*: it reads from there, from its cursor on, until it has caught up
+//! with the last commit, and only then takes from the writer again. So within a
+//! severity the order of acceptance holds throughout.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use common::{AcceptedAlert, Alert, Severity};
+use consumer::domain::{Lease, Position, Progress};
+use tokio::sync::Notify;
+
+use crate::packed::PackedDelivery;
+
+pub(crate) struct Handoff {
+    state: Mutex<State>,
+    /// Wakes the one receiver.
+    arrival: Notify,
+}
+
+struct State {
+    /// Deliveries that waited for another attempt when the process started.
+    waiting: VecDeque<Lease>,
+    lines: [Line; 3],
+    /// For each line, the last sequence that was on disk when the process started.
+    before_start: [u64; 3],
+    has_said_caught_up: bool,
+    in_memory: usize,
+    /// Deliveries kept in memory before lines fall behind. One alert may go above it.
+    capacity: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Line {
+    committed: VecDeque<Committed>,
+    behind: Option<Behind>,
+}
+
+struct Committed {
+    sequence: u64,
+    accepted: AcceptedAlert,
+    next: usize,
+}
+
+/// A line that reads from disk.
+struct Behind {
+    /// Everything up to here has been handed over.
+    cursor: u64,
+    /// The last commit that stayed on disk.
+    last: u64,
+    /// The alert after the cursor, where some of it has been handed over.
+    opened: Option<Opened>,
+}
+
+/// An alert read from disk, of which deliveries up to `next` were handed over.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) sequence: u64,
+    pub(crate) alert: Arc<Alert>,
+    pub(crate) deliveries: Arc<[PackedDelivery]>,
+    pub(crate) next: usize,
+}
+
+/// What to do for the receiver.
+pub(crate) enum Next {
+    /// Hand these over.
+    Leases(Vec<Lease>),
+    /// Say that everything from before the start has been handed over.
+    CaughtUp,
+    /// Read from disk and [`resume`](Handoff::resume).
+    Read(ReadFrom),
+    /// Wait for [`arrival`](Handoff::arrival).
+    Wait,
+    /// The process is ending.
+    Closed,
+}
+
+/// Where a line that is behind goes on.
+pub(crate) struct ReadFrom {
+    pub(crate) severity: Severity,
+    pub(crate) cursor: u64,
+    /// The last commit that this line reads: what follows may be on its way here
+    /// from the writer, and must not be read as well.
+    pub(crate) last: u64,
+    pub(crate) opened: Option<Opened>,
+}
+
+/// Where a line stands after reading.
+pub(crate) struct ReadTo {
+    pub(crate) cursor: u64,
+    pub(crate) opened: Option<Opened>,
+}
+
+impl Handoff {
+    /// A handoff that begins with those that `waiting`, most urgent first, then
+    /// reads each severity's line up to its last sequence on disk, if it has any;
+    /// keeps `capacity` deliveries in memory.
+    pub(crate) fn new(
+        waiting: Vec<Lease>,
+        last_on_disk: [Option<u64>; 3],
+        capacity: usize,
+    ) -> Self {
+        let lines = last_on_disk.map(|last| Line {
+            committed: VecDeque::new(),
+            behind: last.map(|last| Behind {
+                cursor: 0,
+                last,
+                opened: None,
+            }),
+        });
+        let state = State {
+            waiting: waiting.into(),
+            lines,
+            before_start: last_on_disk.map(Option::unwrap_or_default),
+            has_said_caught_up: false,
+            in_memory: 0,
+            capacity,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            arrival: Notify::new(),
+        }
+    }
+
+    /// Takes over an alert that has just been committed.
+    pub(crate) fn push(&self, sequence: u64, accepted: AcceptedAlert) {
+        let mut state = self.lock();
+        let has_room = state.in_memory < state.capacity;
+        let line = &mut state.lines[line_of(accepted.alert.severity)];
+        match &mut line.behind {
+            Some(behind) => behind.last = sequence,
+            None if has_room => {
+                let count = accepted.deliveries.len();
+                line.committed.push_back(Committed {
+                    sequence,
+                    accepted,
+                    next: 0,
+                });
+                state.in_memory += count;
+            }
+            None => {
+                let cursor = sequence.saturating_sub(1);
+                line.behind = Some(Behind {
+                    cursor,
+                    last: sequence,
+                    opened: None,
+                });
+            }
+        }
+        drop(state);
+        self.arrival.notify_one();
+    }
+
+    /// What is at hand, up to `room`, the most urgent first.
+    pub(crate) fn next(&self, room: usize) -> Next {
+        let mut state = self.lock();
+        if state.closed {
+            return Next::Closed;
+        }
+        if !state.waiting.is_empty() {
+            let count = room.min(state.waiting.len());
+            return Next::Leases(state.waiting.drain(..count).collect());
+        }
+        if !state.has_said_caught_up && state.is_caught_up() {
+            state.has_said_caught_up = true;
+            return Next::CaughtUp;
+        }
+        for severity in Severity::BY_URGENCY {
+            let line = &mut state.lines[line_of(severity)];
+            if !line.committed.is_empty() {
+                return Next::Leases(state.take_committed(room));
+            }
+            if let Some(behind) = &line.behind {
+                return Next::Read(ReadFrom {
+                    severity,
+                    cursor: behind.cursor,
+                    last: behind.last,
+                    opened: behind.opened.clone(),
+                });
+            }
+        }
+        Next::Wait
+    }
+
+    /// Notes how far the line of `severity` has been read.
+    pub(crate) fn resume(&self, severity: Severity, to: ReadTo) {
+        let mut state = self.lock();
+        let line = &mut state.lines[line_of(severity)];
+        if let Some(behind) = &mut line.behind {
+            behind.cursor = to.cursor;
+            behind.opened = to.opened;
+            if behind.opened.is_none() && behind.cursor >= behind.last {
+                line.behind = None;
+            }
+        }
+    }
+
+    /// Resolves once something may have arrived since the last call.
+    pub(crate) async fn arrival(&self) {
+        self.arrival.notified().await;
+    }
+
+    /// Makes every later [`next`](Self::next) answer that the queue is closed.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrival.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is whole between any two statements that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_caught_up(&self) -> bool {
+        self.lines
+            .iter()
+            .zip(self.before_start)
+            .all(|(line, last)| {
+                line.behind
+                    .as_ref()
+                    .is_none_or(|behind| behind.is_past(last))
+            })
+    }
+
+    /// Committed deliveries up to `room`; stops before a line that has to read.
+    fn take_committed(&mut self, room: usize) -> Vec<Lease> {
+        let mut leases = Vec::new();
+        for line in &mut self.lines {
+            while leases.len() < room
+                && let Some(first) = line.committed.front_mut()
+            {
+                first.take(room - leases.len(), &mut leases);
+                if first.next == first.accepted.deliveries.len() {
+                    line.committed.pop_front();
+                }
+            }
+            if leases.len() == room || line.behind.is_some() {
+                break;
+            }
+        }
+        self.in_memory -= leases.len();
+        leases
+    }
+}
+
+impl Behind {
+    /// Whether everything up to `sequence` has been handed over.
+    fn is_past(&self, sequence: u64) -> bool {
+        let opened = self.opened.as_ref();
+        self.cursor >= sequence || opened.is_some_and(|opened| opened.sequence > sequence)
+    }
+}
+
+impl Committed {
+    fn take(&mut self, room: usize, leases: &mut Vec<Lease>) {
+        let end = self.accepted.deliveries.len().min(self.next + room);
+        for (delivery, ordinal) in self.accepted.deliveries[self.next..end]
+            .iter()
+            .zip(self.next..)
+        {
+            leases.push(Lease {
+                position: Position {
+                    sequence: self.sequence,
+                    ordinal: ordinal as u32,
+                },
+                alert: self.accepted.alert.clone(),
+                destination: delivery.destination.clone(),
+                credential: delivery.credential.clone(),
+                recipients: delivery.recipients.clone(),
+                progress: Progress::default(),
+            });
+        }
+        self.next = end;
+    }
+}
+
+/// The index of a severity's line: the most urgent first.
+fn line_of(severity: Severity) -> usize {
+    match severity {
+        Severity::High => 0,
+        Severity::Normal => 1,
+        Severity::Low => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests;

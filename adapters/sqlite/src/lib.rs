@@ -1,0 +1,141 @@
+//! Directory, queue and history in one SQLite database, in one data folder.
+//!
+//! # How it works
+//!
+//! One thread, the writer, holds the only connection that writes. What arrives
+//! while a commit is under way shares the next one (group commit), and every
+//! answer waits for the commit that holds it: `journal_mode=WAL`,
+//! `synchronous=FULL`, so a commit is on the disk when it returns.
+//!
+//! After the commit an alert goes to the consumer in memory, through the
+//! handoff (`handoff.rs`), while there is room; else it stays on disk and is read
+//! from there when there is.
+//!
+//! # Invariants
+//!
+//! - A delivery that has not ended is found by every later start: its alert has a
+//!   row in `open_alert` until its last delivery has a row in `delivery` that says
+//!   that it ended.
+//! - An ended delivery never changes again: a repeated settlement finds it so.
+//! - `sequence` is the order of acceptance. It never repeats while anything refers to it.
+//! - When the disk is full, accepting stops first and settling last: see `space.rs`.
+//!
+//! # What a crash may do
+//!
+//! It loses transactions that were not committed, nothing of which was answered
+//! for. Outcomes among them are forgotten and those deliveries are sent again.
+
+mod backup;
+mod directory;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod folder;
+mod handoff;
+mod metrics;
+mod packed;
+mod queue;
+mod reader;
+mod schema;
+mod space;
+mod writer;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use common::Clock;
+
+pub use backup::{backup, read_directory};
+pub use directory::SqliteDirectory;
+pub use error::OpenError;
+pub use metrics::StoreMetrics;
+pub use queue::SqliteQueue;
+
+/// Deliveries kept in memory before the consumer reads them from disk: some 10 MB.
+const IN_MEMORY: usize = 65_536;
+
+/// How a data folder is used.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The data folder; made where there is none.
+    pub path: PathBuf,
+    /// How long an ended alert is kept.
+    pub retention: Duration,
+    /// How large the database may grow before ended alerts are trimmed early, in bytes.
+    pub history_max_bytes: u64,
+    /// When a commit counts as durable.
+    pub synchronous: Synchronous,
+}
+
+/// When a commit counts as durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// When the disk has confirmed it.
+    #[default]
+    Full,
+    /// When the operating system has it: a power cut loses alerts. For proving
+    /// that the durability tests can fail, and for nothing else.
+    Off,
+}
+
+/// An open data folder: its two ports and the thread that writes.
+pub struct Store {
+    /// The directory.
+    pub directory: Arc<SqliteDirectory>,
+    /// The queue, both ends of it.
+    pub queue: Arc<SqliteQueue>,
+    /// What the store counts.
+    pub metrics: StoreMetrics,
+    writer: writer::Handle,
+}
+
+impl Store {
+    /// Opens the data folder, made where there is none, and brings its schema up
+    /// to date. Nothing is changed where it fails.
+    pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_keeping(IN_MEMORY, settings, clock)
+    }
+
+    /// As [`open`](Self::open), with that many deliveries kept in memory.
+    fn open_keeping(
+        in_memory: usize,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let folder = folder::Folder::take(&settings.path)?;
+        let mut connection = schema::open(&folder.database(), settings.synchronous)?;
+        schema::migrate(&mut connection)?;
+        let reader = reader::Reader::open(&folder.database())?;
+        let directory = directory::load(&connection)?;
+        let metrics = StoreMetrics::default();
+        let handoff = Arc::new(reader.backlog(in_memory)?);
+        let shared = Arc::new(directory::Published::new(Arc::new(directory)));
+        let writer = writer::start(writer::Parts {
+            connection,
+            folder,
+            settings,
+            clock,
+            handoff: handoff.clone(),
+            directory: shared.clone(),
+            metrics: metrics.clone(),
+        })?;
+        Ok(Self {
+            directory: Arc::new(SqliteDirectory::new(shared, writer.commands())),
+            queue: Arc::new(SqliteQueue::new(
+                handoff,
+                Arc::new(reader),
+                writer.commands(),
+            )),
+            metrics,
+            writer,
+        })
+    }
+
+    /// Lets what was sent before be written, then closes the database. Later
+    /// calls of the ports fail.
+    pub fn close(self) {
+        self.writer.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

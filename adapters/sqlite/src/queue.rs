@@ -1,0 +1,128 @@
+//! The two ends of the queue.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{AcceptedAlert, DestinationId, Severity};
+use consumer::{
+    domain::{Lease, Position, Settlement},
+    ports::{DeliveryQueue, ParkedLane, QueueError, Received},
+};
+use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
+use tokio::{sync, task::spawn_blocking};
+
+use crate::{
+    handoff::{Handoff, Next, ReadFrom},
+    reader::Reader,
+    writer::{Command, Commands},
+};
+
+/// The queue in SQLite.
+pub struct SqliteQueue {
+    handoff: Arc<Handoff>,
+    reader: Arc<Reader>,
+    commands: Commands,
+    /// Held by the one call of `receive` that is under way, since two that read
+    /// the same line would hand the same over.
+    receiving: sync::Mutex<()>,
+}
+
+impl SqliteQueue {
+    pub(crate) fn new(handoff: Arc<Handoff>, reader: Arc<Reader>, commands: Commands) -> Self {
+        Self {
+            handoff,
+            reader,
+            commands,
+            receiving: sync::Mutex::default(),
+        }
+    }
+
+    /// Runs `read` where it may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let reader = self.reader.clone();
+        match spawn_blocking(move || read(&reader)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(QueueError::Failed(error.to_string())),
+            Err(error) => Err(QueueError::Failed(error.to_string())),
+        }
+    }
+
+    async fn read_line(&self, from: ReadFrom, room: usize) -> Result<Vec<Lease>, QueueError> {
+        let severity = from.severity;
+        let (leases, to) = self.read(move |reader| reader.read(from, room)).await?;
+        // Nothing is awaited between here and the caller's having the leases, so
+        // a dropped call has not moved the cursor.
+        self.handoff.resume(severity, to);
+        Ok(leases)
+    }
+}
+
+#[async_trait]
+impl AlertQueue for SqliteQueue {
+    async fn accept(
+        &self,
+        accepted: AcceptedAlert,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Acceptance, AcceptError> {
+        let ended = || AcceptError::Failed("the store is closed".into());
+        let answer = self.commands.send(|reply| Command::Accept {
+            accepted,
+            key,
+            reply,
+        });
+        answer.ok_or_else(ended)?.await.map_err(|_| ended())?
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.commands.health()
+    }
+}
+
+#[async_trait]
+impl DeliveryQueue for SqliteQueue {
+    async fn parked(&self) -> Result<Vec<ParkedLane>, QueueError> {
+        self.read(Reader::parked).await
+    }
+
+    async fn receive(&self, room: usize) -> Result<Received, QueueError> {
+        let _one_at_a_time = self.receiving.lock().await;
+        loop {
+            match self.handoff.next(room) {
+                Next::Leases(leases) => return Ok(Received::Leases(leases)),
+                Next::CaughtUp => return Ok(Received::CaughtUp),
+                Next::Read(from) => {
+                    let leases = self.read_line(from, room).await?;
+                    if !leases.is_empty() {
+                        return Ok(Received::Leases(leases));
+                    }
+                }
+                Next::Wait => self.handoff.arrival().await,
+                Next::Closed => return Err(QueueError::Closed),
+            }
+        }
+    }
+
+    async fn unpark(
+        &self,
+        destination: DestinationId,
+        severity: Severity,
+        after: Option<Position>,
+        room: usize,
+    ) -> Result<Vec<Lease>, QueueError> {
+        self.read(move |reader| reader.unpark(destination, severity, after, room))
+            .await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+        let answer = self
+            .commands
+            .send(|reply| Command::Settle { settlements, reply });
+        answer
+            .ok_or(QueueError::Closed)?
+            .await
+            .map_err(|_| QueueError::Closed)?
+    }
+}

@@ -1,0 +1,107 @@
+//! Which credential a delivery is sent with.
+
+use std::sync::Arc;
+
+use common::{Severity::Normal, UtcMillis};
+use consumer::{
+    domain::Lease,
+    ports::{Credentials, DeliveryQueue, Received},
+};
+use producer::{
+    domain::{Command, resolve},
+    ports::{AlertQueue, DirectoryStore, Mode},
+};
+
+use crate::{
+    Store,
+    fixtures::{FakeClock, alert, put_user, settings, user_id},
+};
+
+/// A store in which an alert to these users was received.
+struct Rig {
+    store: Store,
+    lease: Lease,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// One user on channel1 with token1; where there is a second, on the same
+    /// with the same.
+    async fn with_users(count: u128) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::default());
+        let store = Store::open(settings(folder.path()), clock).unwrap();
+        let users = (1..=count).map(|n| put_user(n, "channel1", "token1"));
+        let executed = store.directory.execute(users.collect(), Mode::Commit).await;
+        let targets = ["@user1".into(), "@user2".into()];
+        let found = resolve(&executed.unwrap().directory, &targets);
+        assert_eq!(found.deliveries.len(), 1);
+        let accepted = alert(Normal, UtcMillis(0), found.deliveries);
+        store.queue.accept(accepted, None).await.unwrap();
+        let lease = loop {
+            if let Received::Leases(leases) = store.queue.receive(1).await.unwrap() {
+                break leases[0].clone();
+            }
+        };
+        Self {
+            store,
+            lease,
+            folder,
+        }
+    }
+
+    async fn after(self, command: Command) -> Self {
+        let executed = self
+            .store
+            .directory
+            .execute(vec![command], Mode::Commit)
+            .await;
+        executed.unwrap();
+        self
+    }
+
+    fn token(&self) -> String {
+        assert!(self.folder.path().exists());
+        let credential = self.store.directory.current(&self.lease);
+        credential.secret.expose().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_used_at_once() {
+    let rig = Rig::with_users(1).await;
+    assert_eq!(rig.token(), "token1");
+    let rig = rig.after(put_user(1, "channel1", "token2")).await;
+    assert_eq!(rig.token(), "token2");
+}
+
+#[tokio::test]
+async fn a_user_who_has_moved_to_another_channel_is_still_who_it_is_sent_for() {
+    let rig = Rig::with_users(1).await;
+    let rig = rig.after(put_user(1, "channel2", "token2")).await;
+    assert_eq!(rig.token(), "token2");
+}
+
+#[tokio::test]
+async fn a_deleted_users_delivery_is_sent_with_the_credential_of_acceptance() {
+    let rig = Rig::with_users(1).await;
+    let rig = rig.after(put_user(1, "channel1", "token2")).await;
+    let rig = rig.after(Command::RemoveUser(user_id(1))).await;
+    assert_eq!(rig.token(), "token1");
+}
+
+#[tokio::test]
+async fn of_several_users_the_first_who_is_still_there_counts() {
+    let rig = Rig::with_users(2).await;
+    let rig = rig.after(put_user(2, "channel1", "token2")).await;
+    assert_eq!(rig.token(), "token1");
+    let rig = rig.after(Command::RemoveUser(user_id(1))).await;
+    assert_eq!(rig.token(), "token2");
+}
+
+#[tokio::test]
+async fn a_user_who_still_has_the_channel_comes_before_one_who_has_moved() {
+    let rig = Rig::with_users(2).await;
+    let rig = rig.after(put_user(1, "channel2", "token2")).await;
+    assert_eq!(rig.token(), "token1");
+}

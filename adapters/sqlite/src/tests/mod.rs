@@ -1,0 +1,6 @@
+//! The store as a whole.
+
+mod backups;
+mod credentials;
+mod opening;
+mod writing;

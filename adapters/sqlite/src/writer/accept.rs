@@ -1,0 +1,135 @@
+//! Writing accepted alerts.
+
+use std::time::Duration;
+
+use common::{AcceptedAlert, UtcMillis};
+use producer::ports::{AcceptError, Acceptance, IdempotencyKey};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::Written;
+use crate::packed::{pack_deliveries, pack_targets};
+
+/// How long an idempotency key is remembered.
+pub(super) const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Gives out sequence numbers, those of a rolled back transaction again.
+pub(super) struct Acceptor {
+    committed: u64,
+    last: u64,
+}
+
+impl Acceptor {
+    pub(super) fn new(connection: &Connection) -> Result<Self, rusqlite::Error> {
+        let query = "SELECT coalesce(max(sequence), 0) FROM alert";
+        let last = connection.query_row(query, [], |row| row.get::<_, i64>(0))? as u64;
+        Ok(Self {
+            committed: last,
+            last,
+        })
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.last = self.committed;
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.committed = self.last;
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        transaction: &Transaction<'_>,
+        accepted: &AcceptedAlert,
+        key: Option<&IdempotencyKey>,
+        now: UtcMillis,
+    ) -> Result<Written, rusqlite::Error> {
+        if let Some(key) = key {
+            if let Some(earlier) = earlier_answer(transaction, key, now)? {
+                return Ok(Written::NotAccepted(earlier));
+            }
+            remember(transaction, key, now)?;
+        }
+        let sequence = self.last + 1;
+        insert(transaction, accepted, sequence)?;
+        self.last = sequence;
+        Ok(Written::Accepted { sequence })
+    }
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    accepted: &AcceptedAlert,
+    sequence: u64,
+) -> Result<(), rusqlite::Error> {
+    let alert = &accepted.alert;
+    transaction
+        .prepare_cached(
+            "INSERT INTO alert
+             (sequence, id, gtid, severity, accepted_at, message, targets, recipients)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            sequence as i64,
+            alert.id.0.as_bytes(),
+            alert.gtid.as_str(),
+            alert.severity.code(),
+            alert.accepted_at.0,
+            &*alert.message,
+            pack_targets(&alert.targets),
+            pack_deliveries(&accepted.deliveries),
+        ])?;
+    if accepted.deliveries.is_empty() {
+        return Ok(());
+    }
+    transaction
+        .prepare_cached("INSERT INTO open_alert (severity, sequence, open) VALUES (?1, ?2, ?3)")?
+        .execute(params![
+            alert.severity.code(),
+            sequence as i64,
+            accepted.deliveries.len() as i64
+        ])?;
+    Ok(())
+}
+
+fn earlier_answer(
+    transaction: &Transaction<'_>,
+    key: &IdempotencyKey,
+    now: UtcMillis,
+) -> Result<Option<Result<Acceptance, AcceptError>>, rusqlite::Error> {
+    let found = transaction
+        .prepare_cached(
+            "SELECT fingerprint, answer, created_at FROM idempotency_key WHERE scope = ?1 AND key = ?2",
+        )?
+        .query_row(params![key.scope, key.key], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, UtcMillis(row.get(2)?)))
+        })
+        .optional()?;
+    Ok(found
+        .filter(|(.., created)| now.since(*created) < KEY_LIFETIME)
+        .map(
+            |(fingerprint, answer, _)| match fingerprint == key.fingerprint {
+                true => Ok(Acceptance::Replayed { answer }),
+                false => Err(AcceptError::KeyConflict),
+            },
+        ))
+}
+
+fn remember(
+    transaction: &Transaction<'_>,
+    key: &IdempotencyKey,
+    now: UtcMillis,
+) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO idempotency_key (scope, key, fingerprint, answer, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            key.scope,
+            key.key,
+            key.fingerprint,
+            key.answer,
+            now.0
+        ])?;
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! Writing the directory, and publishing what was written.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{hmac, rand};
+use common::{
+    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
+};
+use producer::{
+    domain::{
+        Change, Command, Directory, DirectoryError, Effect, Group, GroupRecord, NewCredential,
+        User, UserDestination, UserRecord,
+    },
+    ports::{Executed, Mode, StoreError},
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{current, retired::retire};
+use crate::directory::Published;
+
+pub(super) struct Changer {
+    published: Arc<Published>,
+    /// The directory as the transaction under way leaves it, where it changes it.
+    working: Option<Directory>,
+    fingerprint_key: hmac::Key,
+}
+
+impl Changer {
+    pub(super) fn new(
+        connection: &Connection,
+        published: Arc<Published>,
+    ) -> Result<Self, rusqlite::Error> {
+        let fingerprint_key = fingerprint_key(connection)?;
+        Ok(Self {
+            published,
+            working: None,
+            fingerprint_key,
+        })
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.working = None;
+    }
+
+    pub(super) fn committed(&mut self) {
+        if let Some(directory) = self.working.take() {
+            self.published.store(Arc::new(directory));
+        }
+    }
+
+    /// Carries out `commands` within the transaction, all or none.
+    pub(super) fn execute(
+        &mut self,
+        transaction: &Transaction<'_>,
+        commands: &[Command],
+        mode: Mode,
+        now: UtcMillis,
+    ) -> Result<Result<Executed, StoreError>, rusqlite::Error> {
+        let mut directory = self
+            .working
+            .clone()
+            .unwrap_or_else(|| current(&self.published));
+        let tables = Tables {
+            transaction,
+            now,
+            fingerprint_key: &self.fingerprint_key,
+        };
+        transaction.execute_batch("SAVEPOINT directory")?;
+        let carried_out = carry_out(&tables, &mut directory, commands)?;
+        if carried_out.is_err() || mode == Mode::DryRun {
+            transaction.execute_batch("ROLLBACK TO directory; RELEASE directory")?;
+        } else {
+            transaction.execute_batch("RELEASE directory")?;
+            self.working = Some(directory.clone());
+        }
+        Ok(carried_out
+            .map(|effects| Executed {
+                directory: Arc::new(directory),
+                effects,
+            })
+            .map_err(StoreError::Refused))
+    }
+}
+
+type Refusals = Vec<(usize, DirectoryError)>;
+
+fn carry_out(
+    tables: &Tables<'_>,
+    directory: &mut Directory,
+    commands: &[Command],
+) -> Result<Result<Vec<Effect>, Refusals>, rusqlite::Error> {
+    let mut effects = Vec::with_capacity(commands.len());
+    let mut refusals = Refusals::new();
+    for (place, command) in commands.iter().enumerate() {
+        match directory.decide(command) {
+            Ok(decision) => {
+                for change in &decision.changes {
+                    tables.write(change, directory)?;
+                }
+                effects.push(decision.effect);
+            }
+            Err(refusal) => refusals.push((place, refusal)),
+        }
+    }
+    Ok(if refusals.is_empty() {
+        Ok(effects)
+    } else {
+        Err(refusals)
+    })
+}
+
+struct Tables<'a> {
+    transaction: &'a Transaction<'a>,
+    now: UtcMillis,
+    fingerprint_key: &'a hmac::Key,
+}
+
+impl Tables<'_> {
+    /// Writes a change to the tables and to the directory in memory.
+    fn write(&self, change: &Change, directory: &mut Directory) -> Result<(), rusqlite::Error> {
+        match change {
+            Change::SaveUser { record, credential } => {
+                let user = self.save_user(record, *credential, directory)?;
+                directory.insert_user(Arc::new(user));
+            }
+            Change::RemoveUser(id) => {
+                self.remove_user(*id, directory)?;
+                directory.remove_user(*id);
+            }
+            Change::SaveGroup(record) => {
+                directory.insert_group(Arc::new(self.save_group(record, directory)?));
+            }
+            Change::RemoveGroup(id) => {
+                self.execute("DELETE FROM noti_group WHERE id = ?1", [id.0.as_bytes()])?;
+                directory.remove_group(*id);
+            }
+            Change::Subscribe(group, user) => {
+                self.subscribe(*group, *user)?;
+                directory.insert_member(*group, *user);
+            }
+            Change::Unsubscribe(group, user) => {
+                self.execute(
+                    "DELETE FROM noti_group_user WHERE noti_group_id = ?1 AND user_id = ?2",
+                    params![group.0.as_bytes(), user.0.as_bytes()],
+                )?;
+                directory.remove_member(*group, *user);
+            }
+        }
+        Ok(())
+    }
+
+    fn save_user(
+        &self,
+        record: &UserRecord,
+        credential: NewCredential,
+        directory: &Directory,
+    ) -> Result<User, rusqlite::Error> {
+        let known = directory.user(record.id);
+        let destination = self.destination(record.address.as_str())?;
+        let credential = match (credential, &record.token, known) {
+            (NewCredential::FromToken, Some(token), _) => {
+                Arc::new(self.credential(token.secret())?)
+            }
+            (_, _, Some(user)) => user.destinations[0].credential.clone(),
+            // decide() lets no new user through without a token.
+            (_, _, None) => return Err(rusqlite::Error::QueryReturnedNoRows),
+        };
+        self.execute(
+            "INSERT INTO users (id, name, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at",
+            params![record.id.0.as_bytes(), record.name.as_str(), self.now.0],
+        )?;
+        self.execute(
+            "INSERT INTO user_destination
+             (user_id, position, destination_id, credential_id, created_at, updated_at)
+             VALUES (?1, 0, ?2, ?3, ?4, ?4)
+             ON CONFLICT (user_id, position) DO UPDATE SET
+              destination_id = excluded.destination_id,
+              credential_id = excluded.credential_id,
+              updated_at = excluded.updated_at",
+            params![
+                record.id.0.as_bytes(),
+                destination.id.0 as i64,
+                credential.id.0,
+                self.now.0
+            ],
+        )?;
+        let mut destinations = known
+            .map(|user| user.destinations.clone())
+            .unwrap_or_default();
+        let first = UserDestination {
+            destination: Arc::new(destination),
+            credential: credential.clone(),
+        };
+        match destinations.first_mut() {
+            Some(place) => {
+                let old = std::mem::replace(place, first).credential.id;
+                if old != credential.id {
+                    retire(self.transaction, old)?;
+                }
+            }
+            None => destinations.push(first),
+        }
+        Ok(User {
+            id: record.id,
+            name: record.name.clone(),
+            destinations,
+            created_at: known.map_or(self.now, |user| user.created_at),
+            updated_at: self.now,
+        })
+    }
+
+    fn remove_user(&self, id: UserId, directory: &Directory) -> Result<(), rusqlite::Error> {
+        self.execute("DELETE FROM users WHERE id = ?1", [id.0.as_bytes()])?;
+        for place in directory
+            .user(id)
+            .into_iter()
+            .flat_map(|user| &user.destinations)
+        {
+            retire(self.transaction, place.credential.id)?;
+        }
+        Ok(())
+    }
+
+    fn save_group(
+        &self,
+        record: &GroupRecord,
+        directory: &Directory,
+    ) -> Result<Group, rusqlite::Error> {
+        self.execute(
+            "INSERT INTO noti_group (id, name, \"desc\", created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?4)
+             ON CONFLICT (id) DO UPDATE SET
+              name = excluded.name, \"desc\" = excluded.\"desc\", updated_at = excluded.updated_at",
+            params![
+                record.id.0.as_bytes(),
+                record.name.as_str(),
+                record.desc.as_str(),
+                self.now.0
+            ],
+        )?;
+        Ok(Group {
+            id: record.id,
+            name: record.name.clone(),
+            desc: record.desc.clone(),
+            created_at: directory
+                .group(record.id)
+                .map_or(self.now, |group| group.created_at),
+            updated_at: self.now,
+        })
+    }
+
+    fn subscribe(&self, group: GroupId, user: UserId) -> Result<(), rusqlite::Error> {
+        self.execute(
+            "INSERT INTO noti_group_user (noti_group_id, user_id, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?3)",
+            params![group.0.as_bytes(), user.0.as_bytes(), self.now.0],
+        )
+    }
+
+    fn destination(&self, address: &str) -> Result<Destination, rusqlite::Error> {
+        let destination = Destination::new(ChannelKind::SLACK, "", address);
+        self.execute(
+            "INSERT INTO destination (id, kind, base_url, address, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+            params![
+                destination.id.0 as i64,
+                destination.kind.as_str(),
+                &*destination.base_url,
+                &*destination.address,
+                self.now.0
+            ],
+        )?;
+        Ok(destination)
+    }
+
+    /// The version that holds `secret`: one there is, taken back into use, or a new one.
+    fn credential(&self, secret: &Secret) -> Result<Credential, rusqlite::Error> {
+        let fingerprint = hmac::sign(self.fingerprint_key, secret.expose().as_bytes());
+        let known = self
+            .transaction
+            .prepare_cached(
+                "UPDATE credential SET retired_at = NULL WHERE fingerprint = ?1 RETURNING id",
+            )?
+            .query_row([fingerprint.as_ref()], |row| row.get(0))
+            .optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => self
+                .transaction
+                .prepare_cached(
+                    "INSERT INTO credential (secret, fingerprint, created_at) VALUES (?1, ?2, ?3)
+                     RETURNING id",
+                )?
+                .query_row(
+                    params![secret.expose().as_bytes(), fingerprint.as_ref(), self.now.0],
+                    |row| row.get(0),
+                )?,
+        };
+        Ok(Credential {
+            id: CredentialId(id),
+            secret: secret.clone(),
+        })
+    }
+
+    fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<(), rusqlite::Error> {
+        self.transaction
+            .prepare_cached(sql)?
+            .execute(values)
+            .map(drop)
+    }
+}
+
+/// The key that fingerprints are made with, made at the first start.
+fn fingerprint_key(connection: &Connection) -> Result<hmac::Key, rusqlite::Error> {
+    let known: Option<Vec<u8>> = connection
+        .query_row(
+            "SELECT value FROM meta WHERE key = 'fingerprint_key'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let bytes = match known {
+        Some(bytes) => bytes,
+        None => {
+            let mut bytes = vec![0; 32];
+            rand::fill(&mut bytes).map_err(|_| {
+                rusqlite::Error::ToSqlConversionFailure("the system gives no random bytes".into())
+            })?;
+            let insert = "INSERT INTO meta (key, value) VALUES ('fingerprint_key', ?1)";
+            connection.execute(insert, [&bytes])?;
+            bytes
+        }
+    };
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}

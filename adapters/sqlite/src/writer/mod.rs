@@ -1,0 +1,460 @@
+//! The writer: one thread, one connection, group commit.
+
+mod accept;
+mod change;
+mod retired;
+mod settle;
+mod trim;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use common::{AcceptedAlert, Clock};
+use consumer::{domain::Settlement, ports::QueueError};
+use producer::{
+    domain::{self, Directory},
+    ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
+};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use self::{accept::Acceptor, change::Changer, trim::Trimmer};
+use crate::{
+    OpenError, Settings, directory::Published, error::WriteFailure, folder::Folder,
+    handoff::Handoff, metrics::StoreMetrics, reader::Reader, space::Space,
+};
+
+/// The most commands that share a commit.
+const BATCH: usize = 1_024;
+/// How often the writer looks around on its own: nothing hot, so seldom.
+const ROUND: Duration = Duration::from_secs(10);
+/// How often while it cannot write as it should.
+const TROUBLED_ROUND: Duration = Duration::from_secs(1);
+/// How long those who wait may be kept waiting while history is trimmed for them.
+const MAKE_ROOM: Duration = Duration::from_secs(2);
+
+/// What the writer can be asked for. Each reply comes after the commit.
+pub(crate) enum Command {
+    Accept {
+        accepted: AcceptedAlert,
+        key: Option<IdempotencyKey>,
+        reply: oneshot::Sender<Result<Acceptance, AcceptError>>,
+    },
+    Settle {
+        settlements: Vec<Settlement>,
+        reply: oneshot::Sender<Result<(), QueueError>>,
+    },
+    Directory {
+        commands: Vec<domain::Command>,
+        mode: Mode,
+        reply: oneshot::Sender<Result<Executed, StoreError>>,
+    },
+    Close,
+}
+
+/// What a command has written in the transaction under way.
+enum Written {
+    Accepted { sequence: u64 },
+    NotAccepted(Result<Acceptance, AcceptError>),
+    Settled { ended: usize },
+    Changed(Result<Executed, StoreError>),
+    Nothing,
+}
+
+/// What the writer is made of.
+pub(crate) struct Parts {
+    pub(crate) connection: Connection,
+    pub(crate) folder: Folder,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) handoff: Arc<Handoff>,
+    pub(crate) directory: Arc<Published>,
+    pub(crate) metrics: StoreMetrics,
+}
+
+/// The way to the writer.
+#[derive(Clone)]
+pub(crate) struct Commands {
+    sender: Sender<Command>,
+    health: Arc<Mutex<Result<(), String>>>,
+}
+
+impl Commands {
+    /// Sends a command; the answer is awaited from what it returns. `None` where
+    /// the writer has ended.
+    pub(crate) fn send<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Option<oneshot::Receiver<T>> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(command(reply)).ok().map(|()| answer)
+    }
+
+    pub(crate) fn health(&self) -> Result<(), String> {
+        self.health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// The running writer.
+pub(crate) struct Handle {
+    commands: Commands,
+    handoff: Arc<Handoff>,
+    thread: JoinHandle<()>,
+}
+
+impl Handle {
+    pub(crate) fn commands(&self) -> Commands {
+        self.commands.clone()
+    }
+
+    /// Ends the writer after what was sent before, and waits for it.
+    pub(crate) fn close(self) {
+        self.handoff.close();
+        if self.commands.sender.send(Command::Close).is_ok() && self.thread.join().is_err() {
+            tracing::error!("the writer ended by a panic");
+        }
+    }
+}
+
+/// Starts the writer's thread.
+pub(crate) fn start(parts: Parts) -> Result<Handle, OpenError> {
+    let (sender, receiver) = channel();
+    let health = Arc::new(Mutex::new(Ok(())));
+    let handoff = parts.handoff.clone();
+    let writer = Writer::new(parts, health.clone())?;
+    let thread = std::thread::Builder::new()
+        .name("sqlite-writer".into())
+        .spawn(move || writer.run(&receiver))
+        .map_err(|error| {
+            OpenError::Damaged(format!("the writer's thread cannot start: {error}"))
+        })?;
+    Ok(Handle {
+        commands: Commands { sender, health },
+        handoff,
+        thread,
+    })
+}
+
+struct Writer {
+    connection: Connection,
+    clock: Arc<dyn Clock>,
+    handoff: Arc<Handoff>,
+    metrics: StoreMetrics,
+    space: Space,
+    acceptor: Acceptor,
+    changer: Changer,
+    trimmer: Trimmer,
+    last_round: Instant,
+    health: Arc<Mutex<Result<(), String>>>,
+}
+
+impl Writer {
+    fn new(parts: Parts, health: Arc<Mutex<Result<(), String>>>) -> Result<Self, OpenError> {
+        let Parts {
+            connection,
+            folder,
+            settings,
+            clock,
+            handoff,
+            directory,
+            metrics,
+        } = parts;
+        let open: i64 =
+            connection.query_row("SELECT coalesce(sum(open), 0) FROM open_alert", [], |row| {
+                row.get(0)
+            })?;
+        metrics.open_deliveries.set(open);
+        let mut writer = Self {
+            acceptor: Acceptor::new(&connection)?,
+            changer: Changer::new(&connection, directory)?,
+            trimmer: Trimmer::new(&settings, metrics.clone()),
+            space: Space::new(folder, metrics.clone()),
+            connection,
+            clock,
+            handoff,
+            metrics,
+            last_round: Instant::now(),
+            health,
+        };
+        writer.look_around();
+        Ok(writer)
+    }
+
+    fn run(mut self, commands: &Receiver<Command>) {
+        let mut is_closing = false;
+        while !is_closing {
+            let mut batch = Vec::new();
+            match commands.recv_timeout(self.pause()) {
+                Ok(first) => batch.push(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            // What arrived during the last commit shares this one.
+            while batch.len() < BATCH
+                && let Ok(command) = commands.try_recv()
+            {
+                batch.push(command);
+            }
+            is_closing = batch
+                .iter()
+                .any(|command| matches!(command, Command::Close));
+            self.perform(batch);
+            if self.last_round.elapsed() >= self.round() {
+                self.look_around();
+            }
+        }
+        self.fold_log();
+    }
+
+    /// Moves everything from the write-ahead log into the database file, so that
+    /// after an orderly end that one file is all there is to copy.
+    fn fold_log(&self) {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.query_row(checkpoint, [], |_| Ok(())) {
+            tracing::debug!(%error, "the write-ahead log stays for the next start");
+        }
+    }
+
+    fn round(&self) -> Duration {
+        if self.space.is_troubled() {
+            TROUBLED_ROUND
+        } else {
+            ROUND
+        }
+    }
+
+    /// How long to wait for a command before doing something else.
+    fn pause(&self) -> Duration {
+        match self.trimmer.next_step() {
+            Some(step) => step,
+            None => self.round().saturating_sub(self.last_round.elapsed()),
+        }
+    }
+
+    /// Carries out a batch in one transaction; where that fails, each command in
+    /// one of its own, so that none fails for another's sake.
+    fn perform(&mut self, batch: Vec<Command>) {
+        if batch.is_empty() && !self.trimmer.is_due() {
+            return;
+        }
+        let failure = match self.commit(&batch) {
+            Ok(written) => return self.finish(batch, written),
+            Err(error) => self.fail(&error),
+        };
+        if matches!(failure, WriteFailure::Unknown(_)) {
+            // Trying again would accept twice what the disk may hold already.
+            return batch
+                .into_iter()
+                .for_each(|command| refuse(command, &failure));
+        }
+        self.make_room();
+        for command in batch {
+            let alone = vec![command];
+            match self.commit(&alone) {
+                Ok(written) => self.finish(alone, written),
+                Err(error) => {
+                    let failure = self.fail(&error);
+                    alone
+                        .into_iter()
+                        .for_each(|command| refuse(command, &failure));
+                }
+            }
+        }
+    }
+
+    /// Trims without a pause until there is room inside the database, for a bounded
+    /// time: history goes before any alert is refused.
+    fn make_room(&mut self) {
+        let begun = Instant::now();
+        while self.space.refusal(&self.connection).is_some()
+            && begun.elapsed() < MAKE_ROOM
+            && self.trimmer.hurry()
+        {
+            match self.commit(&[]) {
+                Ok(written) => self.finish(Vec::new(), written),
+                Err(error) => {
+                    self.fail(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &[Command]) -> Result<Vec<Written>, rusqlite::Error> {
+        let begun = Instant::now();
+        let now = self.clock.now().utc;
+        let refusal = self.space.refusal(&self.connection);
+        let is_short = self.space.is_short(&self.connection);
+        self.acceptor.begin();
+        self.changer.begin();
+        self.trimmer.begin();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut written = Vec::with_capacity(batch.len());
+        for command in batch {
+            written.push(match (command, &refusal) {
+                (Command::Accept { accepted, key, .. }, None) => {
+                    self.acceptor
+                        .accept(&transaction, accepted, key.as_ref(), now)?
+                }
+                (Command::Accept { .. }, Some(reason)) => {
+                    Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
+                }
+                (Command::Settle { settlements, .. }, _) => Written::Settled {
+                    ended: settle::settle(&transaction, settlements)?,
+                },
+                (Command::Directory { commands, mode, .. }, None) => {
+                    Written::Changed(self.changer.execute(&transaction, commands, *mode, now)?)
+                }
+                (Command::Directory { .. }, Some(reason)) => {
+                    Written::Changed(Err(StoreError::Unwritable(reason.clone())))
+                }
+                (Command::Close, _) => Written::Nothing,
+            });
+        }
+        if self.trimmer.is_due() {
+            self.trimmer.step(&transaction, now, is_short)?;
+        }
+        transaction.commit()?;
+        self.metrics
+            .commit_seconds
+            .observe(begun.elapsed().as_secs_f64());
+        self.metrics.commit_commands.observe(batch.len() as f64);
+        Ok(written)
+    }
+
+    /// Publishes what was committed, then answers for it.
+    fn finish(&mut self, batch: Vec<Command>, written: Vec<Written>) {
+        self.acceptor.committed();
+        self.changer.committed();
+        self.trimmer.committed();
+        let was_failing = self.space.is_troubled();
+        self.space.on_success();
+        if was_failing {
+            self.publish_health();
+        }
+        for (command, written) in batch.into_iter().zip(written) {
+            self.answer(command, written);
+        }
+    }
+
+    fn answer(&self, command: Command, written: Written) {
+        // A reply that nobody awaits any longer is no matter: what it tells is done.
+        match (command, written) {
+            (
+                Command::Accept {
+                    accepted, reply, ..
+                },
+                Written::Accepted { sequence },
+            ) => {
+                if !accepted.deliveries.is_empty() {
+                    self.metrics
+                        .open_deliveries
+                        .inc_by(accepted.deliveries.len() as i64);
+                    self.handoff.push(sequence, accepted);
+                }
+                let _ = reply.send(Ok(Acceptance::Accepted));
+            }
+            (Command::Accept { reply, .. }, Written::NotAccepted(answer)) => {
+                let _ = reply.send(answer);
+            }
+            (Command::Settle { reply, .. }, Written::Settled { ended }) => {
+                self.metrics.open_deliveries.dec_by(ended as i64);
+                let _ = reply.send(Ok(()));
+            }
+            (Command::Directory { reply, .. }, Written::Changed(answer)) => {
+                let _ = reply.send(answer);
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, error: &rusqlite::Error) -> WriteFailure {
+        let failure = WriteFailure::from(error);
+        self.metrics.commit_failures.inc();
+        self.space.on_failure(&failure);
+        if self.space.is_short(&self.connection) {
+            self.trimmer.begin_round();
+        }
+        self.trimmer.put_off();
+        self.publish_health();
+        failure
+    }
+
+    /// What is done now and then: room, trimming, gauges.
+    fn look_around(&mut self) {
+        self.last_round = Instant::now();
+        self.space.try_restore();
+        self.trimmer.begin_round();
+        if self.space.is_troubled() {
+            // An empty transaction writes nothing and so proves nothing; this does.
+            self.perform_probe();
+        }
+        let now = self.clock.now().utc;
+        if let Ok(oldest) = Reader::oldest_open(&self.connection) {
+            let age = oldest.map_or(0, |oldest| now.since(oldest).as_secs());
+            self.metrics.oldest_seconds.set(age as i64);
+        }
+        self.publish_health();
+    }
+
+    fn perform_probe(&mut self) {
+        let now = self.clock.now().utc.0;
+        let probe = "INSERT INTO meta (key, value) VALUES ('probe', ?1)
+                     ON CONFLICT DO UPDATE SET value = excluded.value";
+        match self
+            .connection
+            .execute(probe, [now.to_le_bytes().as_slice()])
+        {
+            Ok(_) => self.space.on_success(),
+            Err(error) => self.space.on_failure(&WriteFailure::from(&error)),
+        }
+    }
+
+    fn publish_health(&self) {
+        let health = self.space.health(&self.connection);
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+}
+
+/// Answers a command that could not be carried out.
+fn refuse(command: Command, failure: &WriteFailure) {
+    let reason = failure.reason().to_owned();
+    match command {
+        Command::Accept { reply, .. } => {
+            let _ = reply.send(Err(match failure {
+                WriteFailure::Unwritable(_) => AcceptError::Full(reason),
+                WriteFailure::Unknown(_) => AcceptError::MaybeAccepted(reason),
+                WriteFailure::Failed(_) => AcceptError::Failed(reason),
+            }));
+        }
+        Command::Settle { reply, .. } => {
+            let _ = reply.send(Err(match failure {
+                WriteFailure::Unwritable(_) => QueueError::Unwritable(reason),
+                WriteFailure::Unknown(_) | WriteFailure::Failed(_) => QueueError::Failed(reason),
+            }));
+        }
+        Command::Directory { reply, .. } => {
+            let _ = reply.send(Err(match failure {
+                WriteFailure::Unwritable(_) => StoreError::Unwritable(reason),
+                WriteFailure::Unknown(_) | WriteFailure::Failed(_) => StoreError::Failed(reason),
+            }));
+        }
+        Command::Close => {}
+    }
+}
+
+/// The directory that requests read now.
+fn current(directory: &Published) -> Directory {
+    Directory::clone(&directory.load())
+}

@@ -1,0 +1,171 @@
+//! Writing outcomes.
+
+use std::collections::BTreeMap;
+
+use common::Severity;
+use consumer::domain::{Attempt, AttemptResult, Outcome, Settlement};
+use rusqlite::{Transaction, params};
+
+use crate::reader::fault_code;
+
+const WAITING: u8 = 1;
+const PARKED: u8 = 2;
+const DELIVERED: u8 = 3;
+const DEAD: u8 = 4;
+
+/// Writes `settlements` and says how many deliveries ended by them. One that had
+/// ended before is left as it is, even where its alert has been trimmed since.
+pub(super) fn settle(
+    transaction: &Transaction<'_>,
+    settlements: &[Settlement],
+) -> Result<usize, rusqlite::Error> {
+    let mut ended: BTreeMap<(Severity, u64), i64> = BTreeMap::new();
+    for settlement in settlements {
+        let is_written = write_delivery(transaction, settlement)?;
+        let is_final = matches!(
+            settlement.outcome,
+            Outcome::Delivered | Outcome::Dead { .. }
+        );
+        if is_written && is_final {
+            let lease = settlement.lease;
+            *ended
+                .entry((lease.severity, lease.position.sequence))
+                .or_default() += 1;
+        }
+        if is_written && !is_final {
+            write_attempt(transaction, settlement)?;
+        }
+    }
+    for ((severity, sequence), count) in &ended {
+        close(transaction, *severity, *sequence, *count)?;
+    }
+    Ok(ended.values().sum::<i64>() as usize)
+}
+
+fn write_delivery(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+) -> Result<bool, rusqlite::Error> {
+    let (state, wait, reason) = match &settlement.outcome {
+        Outcome::Delivered => (DELIVERED, None, None),
+        Outcome::Dead { reason } => (DEAD, None, Some(reason)),
+        Outcome::Waiting(wait) => (WAITING, Some(wait), None),
+        Outcome::PartSent => (WAITING, None, None),
+        Outcome::Parked => (PARKED, None, None),
+    };
+    let Settlement {
+        lease,
+        attempt,
+        parts_sent,
+        ..
+    } = settlement;
+    let attempt = attempt.as_ref();
+    let changed = transaction
+        .prepare_cached(
+            "INSERT INTO delivery
+             (sequence, ordinal, destination_id, severity, state, attempts, parts_sent,
+              wait_until, wait_fault, wait_asked, reason,
+              started_at, took_us, result, status, error, provider_id)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
+             WHERE EXISTS (SELECT 1 FROM open_alert WHERE severity = ?4 AND sequence = ?1)
+             ON CONFLICT (sequence, ordinal) DO UPDATE SET
+              state = excluded.state,
+              attempts = max(attempts, excluded.attempts),
+              parts_sent = max(parts_sent, excluded.parts_sent),
+              wait_until = excluded.wait_until,
+              wait_fault = excluded.wait_fault,
+              wait_asked = excluded.wait_asked,
+              reason = excluded.reason,
+              started_at = coalesce(excluded.started_at, started_at),
+              took_us = coalesce(excluded.took_us, took_us),
+              result = coalesce(excluded.result, result),
+              status = iif(excluded.result IS NULL, status, excluded.status),
+              error = iif(excluded.result IS NULL, error, excluded.error),
+              provider_id = coalesce(excluded.provider_id, provider_id)
+             WHERE delivery.state IN (1, 2)",
+        )?
+        .execute(params![
+            lease.position.sequence as i64,
+            lease.position.ordinal,
+            lease.destination.0 as i64,
+            lease.severity.code(),
+            state,
+            attempt.map_or(0, |attempt| attempt.number),
+            parts_sent,
+            wait.map(|wait| wait.until.0),
+            wait.map(|wait| fault_code(wait.fault)),
+            wait.map(|wait| wait.asked),
+            reason,
+            attempt.map(|attempt| attempt.started_at.0),
+            attempt.map(took_us),
+            attempt.map(|attempt| result_code(attempt.result)),
+            attempt.and_then(|attempt| attempt.status),
+            attempt.and_then(|attempt| attempt.error.as_ref()),
+            attempt.and_then(|attempt| attempt.provider_id.as_ref()),
+        ])?;
+    Ok(changed == 1)
+}
+
+fn write_attempt(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+) -> Result<(), rusqlite::Error> {
+    let Some(attempt) = &settlement.attempt else {
+        return Ok(());
+    };
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO attempt
+             (sequence, ordinal, number, started_at, took_us, result, status, error, provider_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            settlement.lease.position.sequence as i64,
+            settlement.lease.position.ordinal,
+            attempt.number,
+            attempt.started_at.0,
+            took_us(attempt),
+            result_code(attempt.result),
+            attempt.status,
+            attempt.error,
+            attempt.provider_id,
+        ])?;
+    Ok(())
+}
+
+/// Counts `count` of an alert's deliveries as ended; the last one takes the alert
+/// off the queue.
+fn close(
+    transaction: &Transaction<'_>,
+    severity: Severity,
+    sequence: u64,
+    count: i64,
+) -> Result<(), rusqlite::Error> {
+    let key = params![severity.code(), sequence as i64, count];
+    let removed = transaction
+        .prepare_cached(
+            "DELETE FROM open_alert WHERE severity = ?1 AND sequence = ?2 AND open <= ?3",
+        )?
+        .execute(key)?;
+    if removed == 0 {
+        transaction
+            .prepare_cached(
+                "UPDATE open_alert SET open = open - ?3 WHERE severity = ?1 AND sequence = ?2",
+            )?
+            .execute(key)?;
+    }
+    Ok(())
+}
+
+fn took_us(attempt: &Attempt) -> i64 {
+    i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The stored number of a result. Durable; never renumber.
+fn result_code(result: AttemptResult) -> u8 {
+    match result {
+        AttemptResult::Accepted => 1,
+        AttemptResult::Refused => 2,
+        AttemptResult::MaybeAccepted => 3,
+    }
+}

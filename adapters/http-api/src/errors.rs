@@ -1,0 +1,396 @@
+//! Which error is which HTTP answer: all of them, and only here.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::AlertId;
+use producer::{
+    application::{
+        alerts::RefusedAlert,
+        directory::ChangeError,
+        transfer::{ImportError, LineError, MAX_LINE_ERRORS},
+    },
+    domain::{DirectoryError, Invalid},
+    ports::{AcceptError, StoreError},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    envelope::{ErrorEnvelope, Problem, json, reason},
+    request_log::{Inside, LoggedAlert},
+};
+
+/// The contract's words for a body or id that cannot be read.
+pub(crate) const UNREADABLE: &str = "The request is invalid or cannot be processed.";
+/// The contract's words for a failure of ours.
+pub(crate) const INTERNAL: &str = "An internal server error occurred.";
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// A body, path or query that cannot be read; where, and how it should be.
+    Unreadable {
+        field: Option<&'static str>,
+        message: String,
+    },
+    /// A field, parameter or header with a value that is not allowed.
+    Field {
+        field: &'static str,
+        sentence: String,
+    },
+    /// Lines of an import that cannot be imported.
+    Lines(Vec<LineError>),
+    /// The directory's rules forbid it.
+    Directory(DirectoryError),
+    /// There is nothing at this path.
+    UnknownPath,
+    /// There is something at this path, but not for this method.
+    WrongMethod,
+    /// The body did not come in time.
+    BodyTooSlow,
+    /// The body is longer than `limit` bytes.
+    BodyTooLarge { limit: usize },
+    /// The body is not said to be what it has to be.
+    ContentType { expected: &'static str },
+    /// The idempotency key belongs to another request.
+    KeyReused,
+    /// The queue takes nothing now, and took nothing of this.
+    QueueFull { id: AlertId, inside: String },
+    /// The alert may be in the queue or not.
+    MaybeAccepted { id: AlertId, inside: String },
+    /// The directory cannot be written now.
+    DirectoryUnwritable { inside: String },
+    /// Another import is being read or carried out.
+    ImportUnderWay,
+    /// No new requests, please, and why.
+    NotReady { reason: String },
+    /// A failure of ours; `inside` is for the log alone.
+    Internal { inside: String },
+}
+
+/// An [`ApiError`] as it is answered.
+struct Answer {
+    status: StatusCode,
+    code: &'static str,
+    sentence: String,
+    errors: Vec<Problem>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            sentence: sentence.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn with(mut self, errors: Vec<Problem>) -> Self {
+        self.errors = errors;
+        self
+    }
+}
+
+impl ApiError {
+    fn answer(&mut self) -> Answer {
+        use StatusCode as S;
+        match self {
+            Self::Unreadable { field, message } => {
+                let problem = field_problem(*field, std::mem::take(message));
+                Answer::new(S::BAD_REQUEST, "INVALID_REQUEST", UNREADABLE).with(vec![problem])
+            }
+            Self::Field { field, sentence } => {
+                let problem = field_problem(Some(field), sentence.clone());
+                let sentence = std::mem::take(sentence);
+                Answer::new(S::BAD_REQUEST, "INVALID_FIELD", sentence).with(vec![problem])
+            }
+            Self::Lines(lines) => {
+                let sentence = format!("{} cannot be imported; nothing was.", count(lines));
+                let shown = lines.drain(..).take(MAX_LINE_ERRORS);
+                Answer::new(S::BAD_REQUEST, "INVALID_LINES", sentence)
+                    .with(shown.map(line_problem).collect())
+            }
+            Self::Directory(error) => directory_answer(error),
+            Self::UnknownPath => Answer::new(
+                S::NOT_FOUND,
+                "NOT_FOUND",
+                "There is nothing at this path; /swagger-ui/index.html shows what there is.",
+            ),
+            Self::WrongMethod => Answer::new(
+                S::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "This path does not take that method; the Allow header names those it takes.",
+            ),
+            Self::BodyTooSlow => Answer::new(
+                S::REQUEST_TIMEOUT,
+                "REQUEST_TIMEOUT",
+                "The request did not arrive in time.",
+            ),
+            Self::BodyTooLarge { limit } => Answer::new(
+                S::PAYLOAD_TOO_LARGE,
+                "BODY_TOO_LARGE",
+                format!("The body must have at most {limit} bytes."),
+            ),
+            Self::ContentType { expected } => Answer::new(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                format!("The Content-Type must be {expected}."),
+            ),
+            Self::KeyReused => Answer::new(
+                S::UNPROCESSABLE_ENTITY,
+                "IDEMPOTENCY_KEY_REUSED",
+                "This Idempotency-Key was used for a different request.",
+            ),
+            Self::QueueFull { .. } => Answer::new(
+                S::SERVICE_UNAVAILABLE,
+                "QUEUE_FULL",
+                "No more alerts can be stored now, and this one was not; send it again later.",
+            ),
+            Self::MaybeAccepted { .. } => Answer::new(
+                S::SERVICE_UNAVAILABLE,
+                "MAYBE_ACCEPTED",
+                "The alert may have been accepted; send it again with the same Idempotency-Key.",
+            ),
+            Self::DirectoryUnwritable { .. } => Answer::new(
+                S::SERVICE_UNAVAILABLE,
+                "DIRECTORY_UNWRITABLE",
+                "Users and groups cannot be changed now, and were not; try again later.",
+            ),
+            Self::ImportUnderWay => Answer::new(
+                S::SERVICE_UNAVAILABLE,
+                "IMPORT_UNDER_WAY",
+                "Another import is under way; try again when it has ended.",
+            ),
+            Self::NotReady { reason } => {
+                Answer::new(S::SERVICE_UNAVAILABLE, "NOT_READY", std::mem::take(reason))
+            }
+            Self::Internal { .. } => {
+                Answer::new(S::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", INTERNAL)
+            }
+        }
+    }
+
+    /// Whether the request may be sent again as it is.
+    fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::QueueFull { .. }
+                | Self::MaybeAccepted { .. }
+                | Self::DirectoryUnwritable { .. }
+                | Self::ImportUnderWay
+        )
+    }
+
+    /// Whether the rest of the request's body is not waited for.
+    fn leaves_body_unread(&self) -> bool {
+        matches!(self, Self::BodyTooSlow | Self::BodyTooLarge { .. })
+    }
+
+    fn alert(&self) -> Option<AlertId> {
+        match self {
+            Self::QueueFull { id, .. } | Self::MaybeAccepted { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// What the log is told and the caller is not.
+    fn inside(&mut self) -> Option<String> {
+        match self {
+            Self::QueueFull { inside, .. }
+            | Self::MaybeAccepted { inside, .. }
+            | Self::DirectoryUnwritable { inside }
+            | Self::Internal { inside } => Some(std::mem::take(inside)),
+            _ => None,
+        }
+    }
+}
+
+fn directory_answer(error: &DirectoryError) -> Answer {
+    use StatusCode as S;
+    let (status, code) = match error {
+        DirectoryError::NoSuchGroup => (S::NOT_FOUND, "GROUP_NOT_FOUND"),
+        DirectoryError::NoSuchUser => (S::NOT_FOUND, "USER_NOT_FOUND"),
+        DirectoryError::GroupNameTaken => (S::CONFLICT, "GROUP_NAME_TAKEN"),
+        DirectoryError::UserNameTaken => (S::CONFLICT, "USER_NAME_TAKEN"),
+        DirectoryError::IdTaken => (S::CONFLICT, "ID_TAKEN"),
+        DirectoryError::AlreadySubscribed => (S::CONFLICT, "ALREADY_SUBSCRIBED"),
+        DirectoryError::TokenMissing => {
+            let sentence = error.to_string();
+            let problem = field_problem(Some("token"), sentence.clone());
+            return Answer::new(S::BAD_REQUEST, "INVALID_FIELD", sentence).with(vec![problem]);
+        }
+    };
+    Answer::new(status, code, error.to_string())
+}
+
+fn field_problem(field: Option<&'static str>, message: String) -> Problem {
+    Problem {
+        field,
+        line: None,
+        message,
+    }
+}
+
+fn count(lines: &[LineError]) -> String {
+    match lines.len() {
+        1 => "1 line".to_owned(),
+        few if few < MAX_LINE_ERRORS => format!("{few} lines"),
+        _ => format!("{MAX_LINE_ERRORS} lines or more"),
+    }
+}
+
+fn line_problem(error: LineError) -> Problem {
+    Problem {
+        field: None,
+        line: Some(error.line),
+        message: error.message,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(mut self) -> Response {
+        let Answer {
+            status,
+            code,
+            sentence,
+            errors,
+        } = self.answer();
+        let maybe = matches!(self, Self::MaybeAccepted { .. });
+        let alert = self.alert();
+        let mut response = json(
+            status,
+            &ErrorEnvelope {
+                http_code: status.as_u16(),
+                http_message: reason(status),
+                more_information: sentence,
+                error_code: code,
+                errors,
+                data: alert.filter(|_| maybe).map(|id| json!({ "alertId": id })),
+            },
+        );
+        let headers = response.headers_mut();
+        if self.is_passing() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after()));
+        }
+        if self.leaves_body_unread() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(id) = alert {
+            response.extensions_mut().insert(LoggedAlert(id.0));
+        }
+        if let Some(inside) = self.inside() {
+            response.extensions_mut().insert(Inside(inside.into()));
+        }
+        response
+    }
+}
+
+/// 1 to 5 seconds, at random, so that those who were refused together do not
+/// come back together.
+fn retry_after() -> u64 {
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    1 + random % 5
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        let Invalid { field, problem } = invalid;
+        // A problem goes on from the field's name, except where the contract has
+        // a whole sentence for it.
+        let sentence = match problem.starts_with(char::is_uppercase) {
+            true => problem,
+            false => format!("{field} {problem}"),
+        };
+        Self::Field { field, sentence }
+    }
+}
+
+impl From<RefusedAlert> for ApiError {
+    fn from(refused: RefusedAlert) -> Self {
+        let RefusedAlert { id, reason } = refused;
+        match reason {
+            AcceptError::KeyConflict => Self::KeyReused,
+            AcceptError::Full(inside) => Self::QueueFull { id, inside },
+            AcceptError::MaybeAccepted(inside) => Self::MaybeAccepted { id, inside },
+            AcceptError::Failed(inside) => Self::Internal { inside },
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Refused(error) => Self::Directory(error),
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Lines(lines) => Self::Lines(lines),
+            ImportError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unwritable(inside) => Self::DirectoryUnwritable { inside },
+            StoreError::Failed(inside) => Self::Internal { inside },
+            StoreError::Refused(_) => Self::Internal {
+                inside: "the store's refusal was not expected here".into(),
+            },
+        }
+    }
+}
+
+/// The answer where a handler panicked. What it panicked with may hold anything,
+/// and stays inside; the panic hook has written where it happened.
+pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::Internal {
+        inside: "a request handler panicked".into(),
+    }
+    .into_response()
+}
+
+/// The answer at an unknown path.
+pub(crate) async fn unknown_path() -> ApiError {
+    ApiError::UnknownPath
+}
+
+/// The answer to a method that the path does not take; axum adds `Allow`.
+pub(crate) async fn wrong_method() -> ApiError {
+    ApiError::WrongMethod
+}
+
+/// The whole answer, as bytes, to a request whose head did not arrive in time.
+/// No request came of it, so no route and no layer can answer it.
+pub(crate) fn timed_out_in_head() -> Vec<u8> {
+    let Answer {
+        status,
+        code,
+        sentence,
+        errors,
+    } = ApiError::BodyTooSlow.answer();
+    let envelope = ErrorEnvelope {
+        http_code: status.as_u16(),
+        http_message: reason(status),
+        more_information: sentence,
+        error_code: code,
+        errors,
+        data: None,
+    };
+    let body = serde_json::to_string(&envelope).unwrap_or_default();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}

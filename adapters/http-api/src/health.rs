@@ -1,0 +1,87 @@
+//! Whether the process lives, whether it should be sent requests, and its numbers.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::Response,
+};
+use prometheus_client::encoding::text::encode;
+
+use crate::{
+    envelope::plain_ok,
+    errors::ApiError,
+    openapi::{NotReadyAnswers, PlainOk, ServerFault},
+    router::App,
+};
+
+/// Whether requests should still be sent here. Clones share the answer.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// From now on `/health/ready` answers 503, "draining"; there is no way back.
+    pub fn drain(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`drain`](Self::drain) was called.
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The process runs and answers.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    tag = "operation",
+    operation_id = "live",
+    responses(PlainOk, ServerFault)
+)]
+pub(crate) async fn live() -> Response {
+    plain_ok()
+}
+
+/// Requests should be sent here: it is not shutting down, and alerts can be stored.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "operation",
+    operation_id = "ready",
+    responses(PlainOk, NotReadyAnswers, ServerFault)
+)]
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    if app.api.readiness.is_draining() {
+        return Err(ApiError::NotReady {
+            reason: "draining".into(),
+        });
+    }
+    match app.api.alerts.health() {
+        Ok(()) => Ok(plain_ok()),
+        Err(reason) => Err(ApiError::NotReady { reason }),
+    }
+}
+
+/// All numbers, as OpenMetrics text, which Prometheus reads.
+#[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses((status = 200, description = "The numbers, one a line",
+        content_type = "application/openmetrics-text", body = String,
+        example = json!("# TYPE alerts_accepted counter\nalerts_accepted_total{severity=\"high\"} 7\n# EOF\n")),
+        ServerFault))]
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let mut text = String::new();
+    encode(&mut text, &app.api.registry).map_err(|error| ApiError::Internal {
+        inside: format!("the metrics cannot be written: {error}"),
+    })?;
+    let mut response = Response::new(text.into());
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    );
+    Ok(response)
+}

@@ -1,0 +1,30 @@
+//! The HTTP contract over the producer's use cases.
+//!
+//! [`router()`] makes the routes, [`serve`] runs them over hyper with time-outs
+//! and a cap on connections. Every JSON answer stands in one envelope
+//! (`envelope.rs`), and one file says which error is which status (`errors.rs`).
+
+mod alerts;
+mod connection;
+mod directory;
+mod envelope;
+mod errors;
+mod extract;
+mod groups;
+mod gtid;
+mod health;
+mod metrics;
+mod openapi;
+mod paging;
+mod redact;
+mod request_log;
+mod router;
+mod server;
+mod users;
+
+pub use extract::BODY_TIMEOUT;
+pub use health::Readiness;
+pub use metrics::HttpMetrics;
+pub use request_log::LogHttp;
+pub use router::{ApiState, router};
+pub use server::{ServerSettings, Stopped, serve};

@@ -1,0 +1,297 @@
+//! The OpenAPI document: what stands over all routes, and the answers that many
+//! of them share. Each route's own part stands at its handler.
+
+mod faults;
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::{
+    IntoResponses, OpenApi,
+    openapi::{ContentBuilder, OpenApi as Document, RefOr, Response, ResponseBuilder},
+};
+
+use self::faults::{
+    conflict, directory_unwritable, example, fault, faults, invalid_field, malformed_id, missing,
+    no_group, no_user, too_large, too_slow, unreadable, wrong_type,
+};
+use crate::{
+    envelope::{ErrorEnvelope, Problem},
+    errors::INTERNAL,
+};
+
+/// The document before the routes have added theirs.
+pub(crate) fn base() -> Document {
+    ApiDescription::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "error-notifier",
+        description = "Manages who is told about incidents, and tells them in real time.\n\n\
+            Every JSON answer stands in one envelope: `httpCode`, `httpMessage`, \
+            `moreInformation`, `data`, and in errors `errorCode` and `errors`. \
+            Unknown paths are 404 and other methods 405, in the same envelope. \
+            Every request may carry `X-Global-Transaction-Id`; every answer does.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "alerts", description = "Telling people"),
+        (name = "noti-groups", description = "Notification groups and who is in them"),
+        (name = "users", description = "Who can be told, and where"),
+        (name = "directory", description = "All users and groups at once"),
+        (name = "operation", description = "For those who run it"),
+    ),
+    components(schemas(ErrorEnvelope, Problem)),
+)]
+struct ApiDescription;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+/// A 200 with nothing to say but that.
+pub(crate) struct PlainOk;
+
+impl IntoResponses for PlainOk {
+    fn responses() -> Responses {
+        let example = json!({"httpCode": 200, "httpMessage": "OK"});
+        let content = ContentBuilder::new().example(Some(example)).build();
+        let response = ResponseBuilder::new()
+            .description("Yes")
+            .content("application/json", content)
+            .build();
+        [("200".to_owned(), response.into())].into()
+    }
+}
+
+/// 500.
+pub(crate) struct ServerFault;
+
+impl IntoResponses for ServerFault {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "A failure of the server's own",
+            [example("INTERNAL_ERROR", INTERNAL, Value::Null)],
+        )])
+    }
+}
+
+/// 503 of a process that should not be sent requests.
+pub(crate) struct NotReadyAnswers;
+
+impl IntoResponses for NotReadyAnswers {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "No: it is shutting down, or alerts cannot be stored",
+            [example("NOT_READY", "draining", Value::Null)],
+        )])
+    }
+}
+
+/// What a JSON body can be refused for.
+pub(crate) struct BodyFaults;
+
+impl IntoResponses for BodyFaults {
+    fn responses() -> Responses {
+        faults([
+            fault(
+                StatusCode::BAD_REQUEST,
+                "Not JSON, a malformed id, or a field with a value that is not allowed",
+                [unreadable("body"), invalid_field()],
+            ),
+            too_slow(),
+            too_large(1 << 20),
+            wrong_type("application/json"),
+        ])
+    }
+}
+
+/// What an alert can be refused for before it reaches the queue.
+pub(crate) struct AlertBodyFaults;
+
+impl IntoResponses for AlertBodyFaults {
+    fn responses() -> Responses {
+        let sentence = "Severity should be one of the following values: high, normal, low.";
+        let problems = json!([{"field": "severity", "message": sentence}]);
+        let mut responses = BodyFaults::responses();
+        responses.extend(faults([fault(
+            StatusCode::BAD_REQUEST,
+            "Not JSON, or a field with a value that is not allowed",
+            [
+                unreadable("body"),
+                example("INVALID_FIELD", sentence, problems),
+            ],
+        )]));
+        responses
+    }
+}
+
+/// What an import can be refused for.
+pub(crate) struct ImportFaults;
+
+impl IntoResponses for ImportFaults {
+    fn responses() -> Responses {
+        let lines = json!([{"line": 2, "message": "Noti group name already exists."}]);
+        faults([
+            fault(
+                StatusCode::BAD_REQUEST,
+                "Lines that cannot be imported; nothing was",
+                [example(
+                    "INVALID_LINES",
+                    "1 line cannot be imported; nothing was.",
+                    lines,
+                )],
+            ),
+            too_slow(),
+            too_large(64 << 20),
+            wrong_type("application/x-ndjson"),
+            fault(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Try again after `Retry-After` seconds",
+                [
+                    example(
+                        "IMPORT_UNDER_WAY",
+                        "Another import is under way; try again when it has ended.",
+                        Value::Null,
+                    ),
+                    directory_unwritable(),
+                ],
+            ),
+        ])
+    }
+}
+
+/// What the parameters of a list can be refused for.
+pub(crate) struct ParamFaults;
+
+impl IntoResponses for ParamFaults {
+    fn responses() -> Responses {
+        let sentence = "limit must be a number from 1 to 1000.";
+        let problems = json!([{"field": "limit", "message": sentence}]);
+        faults([fault(
+            StatusCode::BAD_REQUEST,
+            "A parameter with a value that is not allowed",
+            [example("INVALID_FIELD", sentence, problems)],
+        )])
+    }
+}
+
+/// What a user's id in the path can be refused for.
+pub(crate) struct UserIdFaults;
+
+impl IntoResponses for UserIdFaults {
+    fn responses() -> Responses {
+        faults([malformed_id(), missing([no_user()])])
+    }
+}
+
+/// What a group's id in the path can be refused for.
+pub(crate) struct GroupIdFaults;
+
+impl IntoResponses for GroupIdFaults {
+    fn responses() -> Responses {
+        faults([malformed_id(), missing([no_group()])])
+    }
+}
+
+/// A user whom a group's body names does not exist.
+pub(crate) struct MemberMissing;
+
+impl IntoResponses for MemberMissing {
+    fn responses() -> Responses {
+        faults([missing([no_user()])])
+    }
+}
+
+/// The user or group of a subscription does not exist.
+pub(crate) struct SubscriptionMissing;
+
+impl IntoResponses for SubscriptionMissing {
+    fn responses() -> Responses {
+        faults([missing([no_user(), no_group()])])
+    }
+}
+
+/// What a change of the directory can meet with.
+pub(crate) struct WriteFaults;
+
+impl IntoResponses for WriteFaults {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Nothing can be written now; try again after `Retry-After` seconds",
+            [directory_unwritable()],
+        )])
+    }
+}
+
+/// 409 of a user.
+pub(crate) struct UserConflict;
+
+impl IntoResponses for UserConflict {
+    fn responses() -> Responses {
+        conflict("USER_NAME_TAKEN", "User name already exists.")
+    }
+}
+
+/// 409 of a group.
+pub(crate) struct GroupConflict;
+
+impl IntoResponses for GroupConflict {
+    fn responses() -> Responses {
+        conflict("GROUP_NAME_TAKEN", "Noti group name already exists.")
+    }
+}
+
+/// 409 of a subscription.
+pub(crate) struct SubscriptionConflict;
+
+impl IntoResponses for SubscriptionConflict {
+    fn responses() -> Responses {
+        conflict("ALREADY_SUBSCRIBED", "Subscription already exists.")
+    }
+}
+
+/// 422 of an idempotency key.
+pub(crate) struct KeyReuse;
+
+impl IntoResponses for KeyReuse {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The key belongs to another request",
+            [example(
+                "IDEMPOTENCY_KEY_REUSED",
+                "This Idempotency-Key was used for a different request.",
+                Value::Null,
+            )],
+        )])
+    }
+}
+
+/// 503 of an alert.
+pub(crate) struct AlertFaults;
+
+impl IntoResponses for AlertFaults {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not accepted, or (`MAYBE_ACCEPTED`) perhaps; try again after `Retry-After` seconds",
+            [
+                example(
+                    "QUEUE_FULL",
+                    "No more alerts can be stored now, and this one was not; send it again later.",
+                    Value::Null,
+                ),
+                example(
+                    "MAYBE_ACCEPTED",
+                    "The alert may have been accepted; send it again with the same Idempotency-Key.",
+                    Value::Null,
+                ),
+            ],
+        )])
+    }
+}

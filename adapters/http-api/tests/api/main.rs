@@ -1,0 +1,14 @@
+//! The HTTP contract, called as a client would, over fakes of the producer's ports.
+
+// Clippy knows the tests for what they are, but not what they share.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod contract;
+mod directory;
+mod documents;
+mod lists;
+mod operation;
+mod request_log;
+mod sockets;
+mod support;

@@ -1,0 +1,185 @@
+//! A directory in memory that follows the producer's own decisions.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{
+    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
+};
+use producer::{
+    domain::{
+        Address, Change, Command, Description, Directory, Group, GroupName, GroupRecord,
+        NewCredential, Token, User, UserDestination, UserName, UserRecord,
+    },
+    ports::{DirectoryStore, Executed, Mode, StoreError},
+};
+use smallvec::smallvec;
+use tokio::sync::Semaphore;
+
+use super::{ONE, Setting, TWO};
+
+/// 2026-11-23T08:00:00Z.
+const CREATED: UtcMillis = UtcMillis(1_795_420_800_000);
+
+pub(crate) struct FakeStore {
+    directory: Setting<Arc<Directory>>,
+    failure: Setting<Option<StoreError>>,
+    /// Changes wait for a permit.
+    gate: Semaphore,
+}
+
+impl FakeStore {
+    /// The sample directory of the contract.
+    pub(crate) fn sample() -> Self {
+        let mut directory = Directory::default();
+        for command in [
+            Command::PutUser(user(ONE, 1)),
+            Command::PutUser(user(TWO, 2)),
+            Command::PutGroup(group(ONE, 1)),
+            Command::PutGroup(group(TWO, 2)),
+            Command::Subscribe(id(ONE), id(ONE)),
+        ] {
+            carry_out(&mut directory, &command).unwrap();
+        }
+        Self {
+            directory: Setting::new(Arc::new(directory)),
+            failure: Setting::new(None),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        }
+    }
+
+    /// Fails every change from now on.
+    pub(crate) fn fail_with(&self, failure: StoreError) {
+        *self.failure.lock().unwrap() = Some(failure);
+    }
+
+    /// Lets changes wait until [`open`](Self::open).
+    pub(crate) fn close(&self) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Lets changes through again.
+    pub(crate) fn open(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    /// Adds users and a group of them all, for tests of size.
+    pub(crate) fn add_users(&self, count: usize) {
+        let mut directory = Directory::clone(&self.snapshot());
+        for place in 0..count {
+            let command = Command::PutUser(UserRecord {
+                id: UserId(uuid::Uuid::from_u128(1000 + place as u128)),
+                name: UserName::parse(&format!("many{place:06}")).unwrap(),
+                address: Address::parse("C1").unwrap(),
+                token: Some(Token::parse("many_token").unwrap()),
+            });
+            carry_out(&mut directory, &command).unwrap();
+        }
+        *self.directory.lock().unwrap() = Arc::new(directory);
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for FakeStore {
+    fn snapshot(&self) -> Arc<Directory> {
+        self.directory.lock().unwrap().clone()
+    }
+
+    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError> {
+        drop(self.gate.acquire().await);
+        if let Some(failure) = self.failure.lock().unwrap().clone() {
+            return Err(failure);
+        }
+        let mut directory = Directory::clone(&self.snapshot());
+        let mut effects = Vec::new();
+        let mut refused = Vec::new();
+        for (place, command) in commands.iter().enumerate() {
+            match carry_out(&mut directory, command) {
+                Ok(effect) => effects.push(effect),
+                Err(reason) => refused.push((place, reason)),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(StoreError::Refused(refused));
+        }
+        let directory = Arc::new(directory);
+        if mode == Mode::Commit {
+            *self.directory.lock().unwrap() = directory.clone();
+        }
+        Ok(Executed { directory, effects })
+    }
+}
+
+fn carry_out(
+    directory: &mut Directory,
+    command: &Command,
+) -> Result<producer::domain::Effect, producer::domain::DirectoryError> {
+    let decision = directory.decide(command)?;
+    for change in decision.changes {
+        apply(directory, change);
+    }
+    Ok(decision.effect)
+}
+
+fn apply(directory: &mut Directory, change: Change) {
+    match change {
+        Change::SaveUser { record, credential } => {
+            let old = directory.user(record.id).cloned();
+            let credential = match (credential, &old, &record.token) {
+                (NewCredential::Keep, Some(old), _) => old.destinations[0].credential.clone(),
+                (_, _, Some(token)) => Arc::new(Credential {
+                    id: CredentialId(1),
+                    secret: Secret::new(token.secret().expose()),
+                }),
+                (_, _, None) => unreachable!("decided with a token"),
+            };
+            directory.insert_user(Arc::new(User {
+                id: record.id,
+                name: record.name,
+                destinations: smallvec![UserDestination {
+                    destination: Arc::new(Destination::new(
+                        ChannelKind::SLACK,
+                        "",
+                        record.address.as_str()
+                    )),
+                    credential,
+                }],
+                created_at: CREATED,
+                updated_at: CREATED,
+            }));
+        }
+        Change::RemoveUser(id) => directory.remove_user(id),
+        Change::SaveGroup(record) => directory.insert_group(Arc::new(Group {
+            id: record.id,
+            name: record.name,
+            desc: record.desc,
+            created_at: CREATED,
+            updated_at: CREATED,
+        })),
+        Change::RemoveGroup(id) => directory.remove_group(id),
+        Change::Subscribe(group, user) => directory.insert_member(group, user),
+        Change::Unsubscribe(group, user) => directory.remove_member(group, user),
+    }
+}
+
+fn id<Id: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> Id {
+    text.parse().unwrap()
+}
+
+fn user(user: &str, number: u8) -> UserRecord {
+    UserRecord {
+        id: id::<UserId>(user),
+        name: UserName::parse(&format!("user_name{number}")).unwrap(),
+        address: Address::parse(&format!("test_channel_id{number}")).unwrap(),
+        token: Some(Token::parse(&format!("test_token{number}")).unwrap()),
+    }
+}
+
+fn group(group: &str, number: u8) -> GroupRecord {
+    GroupRecord {
+        id: id::<GroupId>(group),
+        name: GroupName::parse(&format!("group_name{number}")).unwrap(),
+        desc: Description::parse(&format!("test_desc{number}")).unwrap(),
+        users: None,
+    }
+}

@@ -1,0 +1,9 @@
+//! A small HTTP client of a running server, for the commands.
+//!
+//! It knows the API from outside only, as any other client would: it shares no
+//! code with the servers.
+
+pub(crate) mod directory;
+pub(crate) mod envelope;
+pub(crate) mod error;
+pub(crate) mod http;

@@ -1,0 +1,244 @@
+//! The table of settings: one field, one line in `--help`, one key.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, value_parser};
+
+use super::values::{self, BaseUrl, LogFilter, LogFormat, LogHttp, Pace};
+
+// Where the settings come from; part of every command. Not a doc comment, which
+// clap would take for the description of the program.
+#[derive(Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct ConfigSource {
+    /// TOML file with settings, keyed by the flags' names (data-dir = "…")
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_CONFIG",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Print the settings in force and where each comes from, then exit
+    #[arg(long, global = true)]
+    pub(crate) print_config: bool,
+}
+
+/// Settings of `serve`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ServeSettings {
+    /// Address of the HTTP API
+    #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = values::address)]
+    pub(crate) listen: SocketAddr,
+
+    /// Folder of the directory, the queue and the history; made if missing
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_DATA_DIR",
+        default_value = "./data",
+        value_name = "FOLDER"
+    )]
+    pub(crate) data_dir: PathBuf,
+
+    /// Base URL of Slack, or of a stand-in such as the mockup
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_SLACK_URL",
+        default_value = "https://slack.com"
+    )]
+    pub(crate) slack_url: BaseUrl,
+
+    /// How much of each request is logged
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_LOG_HTTP",
+        default_value = "line",
+        value_name = "HOW"
+    )]
+    pub(crate) log_http: LogHttp,
+
+    #[command(flatten)]
+    pub(crate) delivery: DeliverySettings,
+
+    #[command(flatten)]
+    pub(crate) history: HistorySettings,
+
+    #[command(flatten)]
+    pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// Which data folder a command reads, beside the server that uses it.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct DataSettings {
+    /// Folder of the directory, the queue and the history
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_DATA_DIR",
+        default_value = "./data",
+        value_name = "FOLDER"
+    )]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// Settings of `demo`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct DemoSettings {
+    /// Address of the HTTP API
+    #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = values::address)]
+    pub(crate) listen: SocketAddr,
+
+    /// Address of the mockup, the stand-in for Slack
+    #[arg(long, env = "ERROR_NOTIFIER_MOCKUP_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS", value_parser = values::address)]
+    pub(crate) mockup_listen: SocketAddr,
+
+    /// Folder to keep the data in [default: a temporary one]
+    #[arg(long, env = "ERROR_NOTIFIER_DATA_DIR", value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// How much of each request is logged
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_LOG_HTTP",
+        default_value = "full",
+        value_name = "HOW"
+    )]
+    pub(crate) log_http: LogHttp,
+
+    #[command(flatten)]
+    pub(crate) delivery: DeliverySettings,
+
+    #[command(flatten)]
+    pub(crate) history: HistorySettings,
+
+    #[command(flatten)]
+    pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// Settings of `mockup`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct MockupSettings {
+    /// Address to listen on
+    #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS", value_parser = values::address)]
+    pub(crate) listen: SocketAddr,
+
+    /// How many of the newest messages are kept to be looked at (1 to 1000000)
+    #[arg(long, env = "ERROR_NOTIFIER_KEEP", default_value = "10000", value_name = "MESSAGES", value_parser = values::keep)]
+    pub(crate) keep: usize,
+
+    /// Memory that the kept messages may take: 500MB, 1GiB, … (1KiB to 1TiB)
+    #[arg(long, env = "ERROR_NOTIFIER_KEEP_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = values::keep_size)]
+    pub(crate) keep_bytes: u64,
+
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// How alerts leave.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Delivery")]
+pub(crate) struct DeliverySettings {
+    /// Messages a second to one Slack channel, above 0, or `unlimited`
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_SLACK_PACE",
+        default_value = "1",
+        value_name = "PER_SECOND"
+    )]
+    pub(crate) slack_pace: Pace,
+
+    /// Messages that one Slack channel takes at once before the pace holds (1 to 10000)
+    #[arg(long, env = "ERROR_NOTIFIER_SLACK_BURST", default_value = "4", value_name = "MESSAGES", value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) slack_burst: u32,
+
+    /// Requests to external services under way at once (1 to 65536)
+    #[arg(long, env = "ERROR_NOTIFIER_MAX_IN_FLIGHT", default_value = "512", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=65_536))]
+    pub(crate) max_in_flight: u32,
+}
+
+/// What is kept of the past.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "History")]
+pub(crate) struct HistorySettings {
+    /// How long settled deliveries stay readable: 7d, 12h, … (1s to 3650d)
+    #[arg(long, env = "ERROR_NOTIFIER_RETENTION", default_value = "7d", value_name = "TIME", value_parser = values::retention)]
+    pub(crate) retention: Duration,
+
+    /// Disk that the history may take: 500MB, 4GiB, … (1MiB to 1EiB)
+    #[arg(long, env = "ERROR_NOTIFIER_HISTORY_MAX_BYTES", default_value = "4GiB", value_name = "SIZE", value_parser = values::history_size)]
+    pub(crate) history_max_bytes: u64,
+
+    /// Answer before the disk has it, and lose alerts in a power cut: for proving
+    /// that the durability tests can fail
+    #[arg(long, env = "ERROR_NOTIFIER_UNSAFE_SYNCHRONOUS_OFF", hide = true, value_parser = BoolishValueParser::new())]
+    pub(crate) unsafe_synchronous_off: bool,
+}
+
+/// Limits of the HTTP server.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct HttpSettings {
+    /// Connections open at once; more wait to be accepted (1 to 1000000)
+    #[arg(long, env = "ERROR_NOTIFIER_MAX_CONNECTIONS", default_value = "4096", value_name = "CONNECTIONS", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_connections: u32,
+
+    /// How long to go on accepting after SIGTERM while /health/ready says 503 (0s to 1h)
+    #[arg(long, env = "ERROR_NOTIFIER_DRAIN_DELAY", default_value = "0s", value_name = "TIME", value_parser = values::drain_delay)]
+    pub(crate) drain_delay: Duration,
+}
+
+/// The log, written to standard error.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct LogSettings {
+    /// Form of the log lines
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORM"
+    )]
+    pub(crate) log_format: LogFormat,
+
+    /// Level (off, error, warn, info, debug, trace) or filter (info,consumer=debug) [default: RUST_LOG, else info]
+    #[arg(long, env = "ERROR_NOTIFIER_LOG_LEVEL", value_name = "FILTER")]
+    pub(crate) log_level: Option<LogFilter>,
+}
+
+/// Which server a client command talks to.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerSettings {
+    /// Base URL of the running server
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) url: BaseUrl,
+
+    /// How long to wait for an answer, or for its next part (1ms to 1h)
+    #[arg(long, env = "ERROR_NOTIFIER_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = values::timeout)]
+    pub(crate) timeout: Duration,
+
+    /// Global transaction id of the call: 1 to 128 of A-Z a-z 0-9 . _ -
+    #[arg(long, value_name = "ID", value_parser = values::gtid)]
+    pub(crate) gtid: Option<String>,
+}
+
+/// How a client command prints.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct OutputSettings {
+    /// Print the server's data as JSON
+    #[arg(long, env = "ERROR_NOTIFIER_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}

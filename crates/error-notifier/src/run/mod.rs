@@ -1,0 +1,54 @@
+//! The servers, put together.
+
+mod demo;
+mod mockup;
+mod serve;
+mod service;
+mod shutdown;
+
+use std::net::SocketAddr;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+
+use crate::cli::failure::Failure;
+use crate::config::settings::LogSettings;
+use crate::logging::{self, Logging};
+
+pub(crate) use demo::demo;
+pub(crate) use mockup::mockup;
+pub(crate) use serve::serve;
+
+/// Starts the log and a runtime on all cores, and runs `server` to its end.
+fn run<F>(log: &LogSettings, server: impl FnOnce(&Logging) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let logging = logging::start(log).map_err(Failure::BadInput)?;
+    raise_file_limit();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::BadInput(format!("cannot start: {error}")))
+        .and_then(|runtime| runtime.block_on(server(&logging)));
+    logging.finish();
+    outcome
+}
+
+/// Lets the process open as many files as it may: many systems begin with 1,024,
+/// and each connection takes one.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Takes an address to listen on.
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let line = format!("cannot listen on {address}: {error}; choose another with {flag}");
+        Failure::BadInput(line)
+    })
+}

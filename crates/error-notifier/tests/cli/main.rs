@@ -1,0 +1,10 @@
+//! The binary as a person at a terminal meets it: run, and watched from outside.
+#![allow(clippy::unwrap_used)]
+
+mod configuration;
+mod directory_commands;
+mod fake_server;
+mod help;
+mod program;
+mod send;
+mod transfers;

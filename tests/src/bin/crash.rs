@@ -1,0 +1,68 @@
+//! `make crash ROUNDS=200`: load, `kill -9` at a random moment, restart, drain.
+//!
+//! | option | what it is |
+//! |---|---|
+//! | `--rounds N` | how many rounds; 200 |
+//! | `--seed N` | repeats the choices of an earlier run; else at random |
+//! | `--disk ordinary` | the process dies, the machine does not; the default |
+//! | `--disk forgetful` | the machine dies too: what was not synced is gone |
+//! | `--disk torn` | the same, and any part of it may be there |
+
+use std::process::exit;
+
+use tests::{
+    crash::Rig,
+    durability::power::{Unsynced, cut, forgetful, shim},
+    harness::Scratch,
+};
+
+/// What is asked for.
+struct Wanted {
+    rounds: u32,
+    seed: u64,
+    disk: Option<Unsynced>,
+}
+
+fn main() {
+    let Some(Wanted { rounds, seed, disk }) = wanted() else {
+        eprintln!("usage: crash [--rounds N] [--seed N] [--disk ordinary|forgetful|torn]");
+        exit(2);
+    };
+    println!("seed {seed}");
+    let scratch = Scratch::new("shim");
+    let mut rig = match disk {
+        None => Rig::new(seed),
+        Some(unsynced) => {
+            let library = shim(scratch.path());
+            Rig::on_disk(seed, forgetful(library), cut(unsynced, seed))
+        }
+    };
+    let total = rig.run(rounds);
+    // Where it is not so, logs and data are kept.
+    assert!(
+        total.violations.is_empty(),
+        "{} violations, seed {seed}",
+        total.violations.len()
+    );
+}
+
+fn wanted() -> Option<Wanted> {
+    let mut wanted = Wanted {
+        rounds: 200,
+        seed: rand::random(),
+        disk: None,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        let value = arguments.next()?;
+        match (option.as_str(), value.as_str()) {
+            ("--rounds", value) => wanted.rounds = value.parse().ok()?,
+            ("--seed", value) => wanted.seed = value.parse().ok()?,
+            ("--disk", "ordinary") => wanted.disk = None,
+            ("--disk", "forgetful") => wanted.disk = Some(Unsynced::Forgotten),
+            ("--disk", "torn") => wanted.disk = Some(Unsynced::Torn),
+            _ => return None,
+        }
+    }
+    Some(wanted)
+}

@@ -1,0 +1,56 @@
+//! Times and what is said of them.
+
+use std::time::Duration;
+
+/// Some times.
+pub(crate) struct Times(Vec<Duration>);
+
+impl FromIterator<Duration> for Times {
+    fn from_iter<I: IntoIterator<Item = Duration>>(times: I) -> Self {
+        let mut times: Vec<_> = times.into_iter().collect();
+        times.sort_unstable();
+        Self(times)
+    }
+}
+
+impl Times {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn median(&self) -> String {
+        self.at(0.5)
+    }
+
+    pub(crate) fn p99(&self) -> String {
+        self.at(0.99)
+    }
+
+    pub(crate) fn slowest(&self) -> String {
+        self.at(1.0)
+    }
+
+    /// The smallest that so large a share of all is not above.
+    fn at(&self, share: f64) -> String {
+        let place = (share * self.0.len() as f64).ceil() as usize;
+        self.0
+            .get(place.saturating_sub(1))
+            .map_or("none".into(), |time| ms(*time))
+    }
+}
+
+/// In milliseconds.
+pub(crate) fn ms(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1000.0;
+    if ms < 10.0 {
+        format!("{ms:.2} ms")
+    } else {
+        format!("{ms:.0} ms")
+    }
+}
+
+/// The middle one of some numbers.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,33 @@
+//! The real binary as processes: start it, talk to it, load it, kill it, look at
+//! what it left behind.
+//!
+//! All on loopback and ports that were free a moment ago; whatever waits, waits
+//! a bounded time; every process is killed by its own id when its handle goes. It
+//! must be started by the thread that keeps it, or one that lives as long.
+//! What goes wrong panics, which fails the test with what it says.
+
+mod binary;
+mod database;
+mod directory;
+mod http;
+mod load;
+mod mockup;
+mod port;
+mod process;
+mod scratch;
+mod server;
+mod site;
+mod wait;
+
+pub use binary::program;
+pub use database::{Database, State, StoredAlert, StoredDelivery};
+pub use directory::{Directory, Group, User};
+pub use http::{Answer, Connection, request};
+pub use load::{Alert, Load, Outcome, Posted, post};
+pub use mockup::{Message, Mockup, Stats};
+pub use port::free_address;
+pub use process::{Process, command};
+pub use scratch::Scratch;
+pub use server::{Server, ServerOptions};
+pub use site::Site;
+pub use wait::{LONG, until, wait_for};

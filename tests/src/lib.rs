@@ -1,0 +1,6 @@
+//! Tests of the program as a whole, and what they share.
+
+pub mod contract;
+pub mod crash;
+pub mod durability;
+pub mod harness;

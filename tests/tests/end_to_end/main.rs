@@ -1,0 +1,8 @@
+//! The program as its users have it: processes, sockets, files, signals.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod delivering;
+mod demo;
+mod refusing_to_start;
+mod stopping;

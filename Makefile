@@ -1,0 +1,37 @@
+# make run      build the release and start the demo
+# make test     every test; installs what a bare Debian with Rust lacks
+# make check    format, lints, documentation, duplicate dependencies
+# make crash    kill -9 under load, ROUNDS times (default 200)
+# make measure  figures of this machine: latency, memory, 100,000 users
+# make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
+
+CARGO  ?= cargo
+ROUNDS ?= 200
+
+.PHONY: run test check crash measure swagger tools
+
+run:
+	$(CARGO) build --release --locked -p error-notifier
+	@exec $${CARGO_TARGET_DIR:-target}/release/error-notifier demo
+
+test: tools
+	$(CARGO) test --workspace --locked
+	tests/tools/slack_sdk.sh
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	tests/tools/duplicates.sh
+
+crash:
+	$(CARGO) run --release --locked -p tests --bin crash -- --rounds $(ROUNDS)
+
+measure:
+	$(CARGO) run --release --locked -p tests --bin measure
+
+swagger:
+	tests/tools/swagger_ui.sh
+
+tools:
+	@tests/tools/install.sh

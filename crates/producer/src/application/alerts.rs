@@ -147,7 +147,8 @@ impl Alerts {
         gtid: Gtid,
         key: Option<(String, String)>,
     ) -> Result<AlertReceipt, RefusedAlert> {
-        let id = AlertId::generate();
+        let accepted_at = self.clock.now().utc;
+        let id = AlertId::at(accepted_at);
         let Resolution {
             deliveries,
             user_count,
@@ -172,7 +173,7 @@ impl Alerts {
             severity,
             message: request.message,
             targets: request.targets,
-            accepted_at: self.clock.now().utc,
+            accepted_at,
         });
         match self
             .queue

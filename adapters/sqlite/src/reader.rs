@@ -202,7 +202,7 @@ fn waiting(connection: &Connection) -> Result<Vec<Lease>, rusqlite::Error> {
 }
 
 /// Leases of deliveries that have rows of their own.
-fn positions_to_leases(
+pub(crate) fn positions_to_leases(
     connection: &Connection,
     positions: Vec<Position>,
 ) -> Result<Vec<Lease>, rusqlite::Error> {
@@ -282,32 +282,38 @@ fn open_next(
     next.map_or(Ok(None), |sequence| open_alert(connection, sequence as u64))
 }
 
-fn open_alert(connection: &Connection, sequence: u64) -> Result<Option<Opened>, rusqlite::Error> {
+pub(crate) fn open_alert(
+    connection: &Connection,
+    sequence: u64,
+) -> Result<Option<Opened>, rusqlite::Error> {
     connection
         .prepare_cached(
             "SELECT id, gtid, severity, accepted_at, message, targets, recipients
              FROM alert WHERE sequence = ?1",
         )?
-        .query_row([sequence as i64], |row| {
-            let gtid: String = row.get(1)?;
-            Ok(Opened {
-                sequence,
-                alert: Arc::new(Alert {
-                    id: AlertId(uuid(row, 0)?),
-                    gtid: Gtid::parse(&gtid).unwrap_or_else(Gtid::random),
-                    severity: self::severity(row, 2)?,
-                    accepted_at: UtcMillis(row.get(3)?),
-                    message: row.get::<_, String>(4)?.into(),
-                    targets: unpack_targets(row.get_ref(5)?.as_blob()?)
-                        .map_err(|e| damaged(5, e))?,
-                }),
-                deliveries: unpack_deliveries(row.get_ref(6)?.as_blob()?)
-                    .map_err(|e| damaged(6, e))?
-                    .into(),
-                next: 0,
-            })
-        })
+        .query_row([sequence as i64], |row| opened(row, sequence))
         .optional()
+}
+
+/// An alert of these columns: id, gtid, severity, accepted_at, message, targets,
+/// recipients.
+pub(crate) fn opened(row: &Row<'_>, sequence: u64) -> Result<Opened, rusqlite::Error> {
+    let gtid: String = row.get(1)?;
+    Ok(Opened {
+        sequence,
+        alert: Arc::new(Alert {
+            id: AlertId(uuid(row, 0)?),
+            gtid: Gtid::parse(&gtid).unwrap_or_else(Gtid::random),
+            severity: severity(row, 2)?,
+            accepted_at: UtcMillis(row.get(3)?),
+            message: row.get::<_, String>(4)?.into(),
+            targets: unpack_targets(row.get_ref(5)?.as_blob()?).map_err(|e| damaged(5, e))?,
+        }),
+        deliveries: unpack_deliveries(row.get_ref(6)?.as_blob()?)
+            .map_err(|e| damaged(6, e))?
+            .into(),
+        next: 0,
+    })
 }
 
 fn lease(
@@ -330,8 +336,8 @@ fn lease(
 fn progress(connection: &Connection, position: Position) -> Result<Progress, rusqlite::Error> {
     connection
         .prepare_cached(
-            "SELECT attempts, parts_sent, wait_until, wait_fault, wait_asked FROM delivery
-             WHERE sequence = ?1 AND ordinal = ?2",
+            "SELECT attempts, parts_sent, wait_until, wait_fault, wait_asked, replayed_at
+             FROM delivery WHERE sequence = ?1 AND ordinal = ?2",
         )?
         .query_row(params![position.sequence as i64, position.ordinal], |row| {
             let wait = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<u8>>(3)?) {
@@ -346,6 +352,7 @@ fn progress(connection: &Connection, position: Position) -> Result<Progress, rus
                 attempts: row.get(0)?,
                 parts_sent: row.get(1)?,
                 wait,
+                replayed_at: row.get::<_, Option<i64>>(5)?.map(UtcMillis),
             })
         })
 }
@@ -366,11 +373,13 @@ pub(crate) fn destination(
         })
 }
 
+/// A credential; one with an empty secret where it was removed, as happens where a
+/// delivery is replayed whose user has a newer one. That is what it is sent with.
 pub(crate) fn credential(
     connection: &Connection,
     id: CredentialId,
 ) -> Result<Credential, rusqlite::Error> {
-    connection
+    let found = connection
         .prepare_cached("SELECT secret FROM credential WHERE id = ?1")?
         .query_row([id.0], |row| {
             let secret = std::str::from_utf8(row.get_ref(0)?.as_blob()?)
@@ -378,6 +387,11 @@ pub(crate) fn credential(
                 .map(Secret::new)?;
             Ok(Credential { id, secret })
         })
+        .optional()?;
+    Ok(found.unwrap_or_else(|| Credential {
+        id,
+        secret: Secret::new(""),
+    }))
 }
 
 /// The stored number of a fault. Durable; never renumber.
@@ -405,7 +419,7 @@ pub(crate) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid, rusqlite::Error
     row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
 }
 
-fn severity(row: &Row<'_>, column: usize) -> Result<Severity, rusqlite::Error> {
+pub(crate) fn severity(row: &Row<'_>, column: usize) -> Result<Severity, rusqlite::Error> {
     let code = row.get::<_, u8>(column)?;
     Severity::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(
         column,

@@ -156,7 +156,7 @@ impl DeliveryMetrics {
 
     /// A delivery has this outcome; only those that end it are counted.
     pub(crate) fn settled(&self, channel: &ChannelKind, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Delivered | Outcome::Dead { .. }) {
+        if outcome.is_final() {
             let labels = Ended {
                 channel: Kind(channel.clone()),
                 outcome: outcome.as_str(),

@@ -14,6 +14,7 @@
 
 mod clock;
 pub mod directory;
+pub mod history;
 pub mod queue;
 
 pub use clock::ManualClock;

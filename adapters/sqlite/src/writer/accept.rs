@@ -6,7 +6,7 @@ use common::{AcceptedAlert, UtcMillis};
 use producer::ports::{AcceptError, Acceptance, IdempotencyKey};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::Written;
+use super::{Written, blocks::Blocks};
 use crate::packed::{pack_deliveries, pack_targets};
 
 /// How long an idempotency key is remembered.
@@ -16,6 +16,7 @@ pub(super) const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Acceptor {
     committed: u64,
     last: u64,
+    blocks: Blocks,
 }
 
 impl Acceptor {
@@ -25,11 +26,18 @@ impl Acceptor {
         Ok(Self {
             committed: last,
             last,
+            blocks: Blocks::default(),
         })
     }
 
     pub(super) fn begin(&mut self) {
         self.last = self.committed;
+        self.blocks.begin();
+    }
+
+    /// The transaction ends.
+    pub(super) fn end(&self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+        self.blocks.write(transaction)
     }
 
     pub(super) fn committed(&mut self) {
@@ -52,6 +60,8 @@ impl Acceptor {
         let sequence = self.last + 1;
         insert(transaction, accepted, sequence)?;
         self.last = sequence;
+        let alert = &accepted.alert;
+        self.blocks.add(sequence, alert.severity, alert.accepted_at);
         Ok(Written::Accepted { sequence })
     }
 }

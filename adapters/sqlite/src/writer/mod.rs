@@ -1,9 +1,11 @@
 //! The writer: one thread, one connection, group commit.
 
 mod accept;
+pub(crate) mod blocks;
 mod change;
+pub(crate) mod control;
 mod retired;
-mod settle;
+pub(crate) mod settle;
 mod trim;
 
 use std::{
@@ -24,10 +26,11 @@ use producer::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use self::{accept::Acceptor, change::Changer, trim::Trimmer};
+use self::{accept::Acceptor, change::Changer, control::Controller, trim::Trimmer};
 use crate::{
-    OpenError, Settings, directory::Published, error::WriteFailure, folder::Folder,
-    handoff::Handoff, metrics::StoreMetrics, reader::Reader, space::Space,
+    OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
+    folder::Folder, handoff::Handoff, metrics::StoreMetrics, reader::Reader,
+    reader::positions_to_leases, sending::Sending, space::Space,
 };
 
 /// The most commands that share a commit.
@@ -55,6 +58,7 @@ pub(crate) enum Command {
         mode: Mode,
         reply: oneshot::Sender<Result<Executed, StoreError>>,
     },
+    Control(control::Task),
     Close,
 }
 
@@ -64,6 +68,7 @@ enum Written {
     NotAccepted(Result<Acceptance, AcceptError>),
     Settled { ended: usize },
     Changed(Result<Executed, StoreError>),
+    Controlled(control::Done),
     Nothing,
 }
 
@@ -76,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) handoff: Arc<Handoff>,
     pub(crate) directory: Arc<Published>,
     pub(crate) metrics: StoreMetrics,
+    pub(crate) feed: Feed,
+    pub(crate) sending: Arc<Sending>,
 }
 
 /// The way to the writer.
@@ -152,6 +159,8 @@ struct Writer {
     space: Space,
     acceptor: Acceptor,
     changer: Changer,
+    controller: Controller,
+    feed: Feed,
     trimmer: Trimmer,
     last_round: Instant,
     health: Arc<Mutex<Result<(), String>>>,
@@ -167,6 +176,8 @@ impl Writer {
             handoff,
             directory,
             metrics,
+            feed,
+            sending,
         } = parts;
         let open: i64 =
             connection.query_row("SELECT coalesce(sum(open), 0) FROM open_alert", [], |row| {
@@ -175,7 +186,9 @@ impl Writer {
         metrics.open_deliveries.set(open);
         let mut writer = Self {
             acceptor: Acceptor::new(&connection)?,
-            changer: Changer::new(&connection, directory)?,
+            changer: Changer::new(&connection, directory.clone())?,
+            controller: Controller::new(sending, directory),
+            feed,
             trimmer: Trimmer::new(&settings, metrics.clone()),
             space: Space::new(folder, metrics.clone()),
             connection,
@@ -297,6 +310,7 @@ impl Writer {
         self.acceptor.begin();
         self.changer.begin();
         self.trimmer.begin();
+        self.feed.begin();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -304,24 +318,45 @@ impl Writer {
         for command in batch {
             written.push(match (command, &refusal) {
                 (Command::Accept { accepted, key, .. }, None) => {
-                    self.acceptor
-                        .accept(&transaction, accepted, key.as_ref(), now)?
+                    let written =
+                        self.acceptor
+                            .accept(&transaction, accepted, key.as_ref(), now)?;
+                    if let Written::Accepted { sequence } = written {
+                        self.feed.add(Entry::Accepted(sequence));
+                    }
+                    written
                 }
                 (Command::Accept { .. }, Some(reason)) => {
                     Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
                 }
-                (Command::Settle { settlements, .. }, _) => Written::Settled {
-                    ended: settle::settle(&transaction, settlements)?,
-                },
+                (Command::Settle { settlements, .. }, _) => {
+                    let settled = settle::settle(&transaction, settlements)?;
+                    for (place, state) in settled.changed {
+                        self.feed.add(Entry::Delivery { place, state });
+                    }
+                    Written::Settled {
+                        ended: settled.ended,
+                    }
+                }
                 (Command::Directory { commands, mode, .. }, None) => {
                     Written::Changed(self.changer.execute(&transaction, commands, *mode, now)?)
                 }
                 (Command::Directory { .. }, Some(reason)) => {
                     Written::Changed(Err(StoreError::Unwritable(reason.clone())))
                 }
+                (Command::Control(task), refusal) => Written::Controlled(self.controller.perform(
+                    &transaction,
+                    task,
+                    now,
+                    refusal.as_ref(),
+                    self.trimmer.begun(),
+                    &mut self.feed,
+                )?),
                 (Command::Close, _) => Written::Nothing,
             });
         }
+        self.acceptor.end(&transaction)?;
+        self.feed.write(&transaction, now)?;
         if self.trimmer.is_due() {
             self.trimmer.step(&transaction, now, is_short)?;
         }
@@ -338,6 +373,7 @@ impl Writer {
         self.acceptor.committed();
         self.changer.committed();
         self.trimmer.committed();
+        self.feed.committed();
         let was_failing = self.space.is_troubled();
         self.space.on_success();
         if was_failing {
@@ -348,7 +384,7 @@ impl Writer {
         }
     }
 
-    fn answer(&self, command: Command, written: Written) {
+    fn answer(&mut self, command: Command, written: Written) {
         // A reply that nobody awaits any longer is no matter: what it tells is done.
         match (command, written) {
             (
@@ -368,12 +404,51 @@ impl Writer {
             (Command::Accept { reply, .. }, Written::NotAccepted(answer)) => {
                 let _ = reply.send(answer);
             }
-            (Command::Settle { reply, .. }, Written::Settled { ended }) => {
+            (Command::Settle { settlements, reply }, Written::Settled { ended }) => {
+                self.controller.settled(&settlements);
                 self.metrics.open_deliveries.dec_by(ended as i64);
                 let _ = reply.send(Ok(()));
             }
             (Command::Directory { reply, .. }, Written::Changed(answer)) => {
                 let _ = reply.send(answer);
+            }
+            (Command::Control(task), Written::Controlled(done)) => {
+                self.follow(&done);
+                control::answer(task, done);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the consumer what a person has done.
+    fn follow(&mut self, done: &control::Done) {
+        match done {
+            control::Done::Cancelled {
+                sequence,
+                keys,
+                step,
+            } => {
+                let ended = step.next.unwrap_or(u32::MAX);
+                self.metrics.open_deliveries.dec_by(keys.len() as i64);
+                self.controller.cancelled(keys);
+                self.handoff.cancel(*sequence, ended, keys);
+            }
+            control::Done::Replayed(verdicts) => {
+                let replayed = verdicts
+                    .iter()
+                    .filter(|(_, verdict)| *verdict == control::Verdict::Replayed);
+                let places: Vec<_> = replayed.map(|(place, _)| *place).collect();
+                self.metrics.open_deliveries.inc_by(places.len() as i64);
+                for place in &places {
+                    self.controller.replayed(*place);
+                }
+                match positions_to_leases(&self.connection, places) {
+                    Ok(leases) => self.handoff.push_again(leases),
+                    // They are on disk, and the next start finds them.
+                    Err(error) => {
+                        tracing::error!(%error, "replayed deliveries wait for a restart");
+                    }
+                }
             }
             _ => {}
         }
@@ -450,6 +525,7 @@ fn refuse(command: Command, failure: &WriteFailure) {
                 WriteFailure::Unknown(_) | WriteFailure::Failed(_) => StoreError::Failed(reason),
             }));
         }
+        Command::Control(task) => control::refuse(task, failure),
         Command::Close => {}
     }
 }

@@ -3,43 +3,72 @@
 use std::collections::BTreeMap;
 
 use common::Severity;
-use consumer::domain::{Attempt, AttemptResult, Outcome, Settlement};
+use consumer::domain::{Attempt, AttemptResult, Outcome, Position, Settlement};
 use rusqlite::{Transaction, params};
 
 use crate::reader::fault_code;
 
-const WAITING: u8 = 1;
-const PARKED: u8 = 2;
-const DELIVERED: u8 = 3;
-const DEAD: u8 = 4;
+// The stored numbers of a delivery's states. Durable; never renumber.
+pub(crate) const WAITING: u8 = 1;
+pub(crate) const PARKED: u8 = 2;
+pub(crate) const DELIVERED: u8 = 3;
+pub(crate) const DEAD: u8 = 4;
+pub(crate) const CANCELLED: u8 = 5;
+pub(crate) const DIGESTED: u8 = 6;
+/// Dead, and no longer among the dead letters.
+pub(crate) const DISCARDED: u8 = 7;
 
-/// Writes `settlements` and says how many deliveries ended by them. One that had
-/// ended before is left as it is, even where its alert has been trimmed since.
+/// What settlements came to.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// How many deliveries ended.
+    pub(super) ended: usize,
+    /// The states that changed, for those who follow them.
+    pub(super) changed: Vec<(Position, u8)>,
+}
+
+/// Writes `settlements`. A delivery that had ended before is left as it is, even
+/// where its alert has been trimmed since, unless it was cancelled while its
+/// request was under way.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
     settlements: &[Settlement],
-) -> Result<usize, rusqlite::Error> {
+) -> Result<Settled, rusqlite::Error> {
+    let mut settled = Settled::default();
     let mut ended: BTreeMap<(Severity, u64), i64> = BTreeMap::new();
     for settlement in settlements {
+        let place = settlement.lease.position;
         let is_written = write_delivery(transaction, settlement)?;
-        let is_final = matches!(
-            settlement.outcome,
-            Outcome::Delivered | Outcome::Dead { .. }
-        );
-        if is_written && is_final {
+        let is_final = settlement.outcome.is_final();
+        if !is_written {
+            let is_late = write_late(transaction, settlement)?;
+            if is_late && settlement.outcome == Outcome::Delivered {
+                settled.changed.push((place, DELIVERED));
+            }
+            continue;
+        }
+        match &settlement.outcome {
+            Outcome::Delivered => settled.changed.push((place, DELIVERED)),
+            Outcome::Dead { .. } => settled.changed.push((place, DEAD)),
+            Outcome::Cancelled => settled.changed.push((place, CANCELLED)),
+            Outcome::Waiting(_) => settled.changed.push((place, WAITING)),
+            Outcome::PartSent | Outcome::Parked => {}
+        }
+        if is_final {
             let lease = settlement.lease;
             *ended
                 .entry((lease.severity, lease.position.sequence))
                 .or_default() += 1;
         }
-        if is_written && !is_final {
+        if !is_final {
             write_attempt(transaction, settlement)?;
         }
     }
     for ((severity, sequence), count) in &ended {
         close(transaction, *severity, *sequence, *count)?;
     }
-    Ok(ended.values().sum::<i64>() as usize)
+    settled.ended = ended.values().sum::<i64>() as usize;
+    Ok(settled)
 }
 
 fn write_delivery(
@@ -49,6 +78,7 @@ fn write_delivery(
     let (state, wait, reason) = match &settlement.outcome {
         Outcome::Delivered => (DELIVERED, None, None),
         Outcome::Dead { reason } => (DEAD, None, Some(reason)),
+        Outcome::Cancelled => (CANCELLED, None, None),
         Outcome::Waiting(wait) => (WAITING, Some(wait), None),
         Outcome::PartSent => (WAITING, None, None),
         Outcome::Parked => (PARKED, None, None),
@@ -106,6 +136,39 @@ fn write_delivery(
     Ok(changed == 1)
 }
 
+/// Writes the end of a request that was under way when its delivery was cancelled:
+/// the attempt, and that it is delivered where the service took all of it.
+fn write_late(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+) -> Result<bool, rusqlite::Error> {
+    let Some(attempt) = &settlement.attempt else {
+        return Ok(false);
+    };
+    let is_delivered = settlement.outcome == Outcome::Delivered;
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE delivery SET state = ?3, attempts = ?4, parts_sent = max(parts_sent, ?5),
+               started_at = ?6, took_us = ?7, result = ?8, status = ?9, error = ?10,
+               provider_id = ?11
+             WHERE sequence = ?1 AND ordinal = ?2 AND state = 5 AND attempts < ?4",
+        )?
+        .execute(params![
+            settlement.lease.position.sequence as i64,
+            settlement.lease.position.ordinal,
+            if is_delivered { DELIVERED } else { CANCELLED },
+            attempt.number,
+            settlement.parts_sent,
+            attempt.started_at.0,
+            took_us(attempt),
+            result_code(attempt.result),
+            attempt.status,
+            attempt.error,
+            attempt.provider_id,
+        ])?;
+    Ok(changed == 1)
+}
+
 fn write_attempt(
     transaction: &Transaction<'_>,
     settlement: &Settlement,
@@ -135,7 +198,7 @@ fn write_attempt(
 
 /// Counts `count` of an alert's deliveries as ended; the last one takes the alert
 /// off the queue.
-fn close(
+pub(super) fn close(
     transaction: &Transaction<'_>,
     severity: Severity,
     sequence: u64,

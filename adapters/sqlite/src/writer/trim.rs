@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use common::UtcMillis;
 use rusqlite::{Transaction, params};
 
-use super::{accept::KEY_LIFETIME, retired};
-use crate::{Settings, metrics::StoreMetrics};
+use super::{accept::KEY_LIFETIME, blocks, retired};
+use crate::{Settings, feed, metrics::StoreMetrics};
 
 /// Alerts looked at in one step: about a millisecond's work.
 const STEP: i64 = 100;
@@ -90,6 +90,11 @@ impl Trimmer {
             .map(|round| round.due.saturating_duration_since(Instant::now()))
     }
 
+    /// The alert of which some rows are removed already.
+    pub(super) fn begun(&self) -> Option<i64> {
+        self.round.as_ref().and_then(|round| round.begun)
+    }
+
     pub(super) fn is_due(&self) -> bool {
         self.next_step() == Some(Duration::ZERO)
     }
@@ -144,6 +149,8 @@ impl Trimmer {
         }
         if step.next.is_none() {
             remove_old_keys(transaction, now)?;
+            blocks::trim(transaction)?;
+            feed::trim(transaction)?;
             if self.grace_ended.elapsed() >= retired::GRACE {
                 retired::end_grace(transaction)?;
                 step.has_ended_grace = true;

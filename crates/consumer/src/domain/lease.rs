@@ -56,6 +56,8 @@ pub struct Progress {
     pub parts_sent: u16,
     /// What it waits for, if it does.
     pub wait: Option<Wait>,
+    /// When somebody last replayed it.
+    pub replayed_at: Option<UtcMillis>,
 }
 
 /// A wait for the next attempt.
@@ -78,6 +80,11 @@ impl Lease {
             destination: self.destination.id,
             severity: self.alert.severity,
         }
+    }
+
+    /// Since when its age counts towards giving up: acceptance, or the replay.
+    pub fn counts_from(&self) -> UtcMillis {
+        self.progress.replayed_at.unwrap_or(self.alert.accepted_at)
     }
 
     /// The delivery's own id.

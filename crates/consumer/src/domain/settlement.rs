@@ -63,11 +63,22 @@ pub enum Outcome {
         /// Why, for the person who reads the dead letters.
         reason: String,
     },
+    /// Somebody cancelled it while its request was under way, and the service has
+    /// not taken all of it. Final until replayed.
+    Cancelled,
     /// Set aside on disk, to be fetched when its lane has room. Not an attempt.
     Parked,
 }
 
 impl Outcome {
+    /// Whether the delivery has ended by it.
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Delivered | Outcome::Dead { .. } | Outcome::Cancelled
+        )
+    }
+
     /// The word for records, metrics and logs.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -75,6 +86,7 @@ impl Outcome {
             Outcome::PartSent => "part_sent",
             Outcome::Waiting(_) => "waiting",
             Outcome::Dead { .. } => "dead",
+            Outcome::Cancelled => "cancelled",
             Outcome::Parked => "parked",
         }
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use common::{DestinationId, Severity};
 
-use crate::domain::{Lease, Position, Settlement};
+use crate::domain::{Lease, LeaseKey, Position, Settlement};
 
 /// Where deliveries come from and where their outcomes go.
 ///
@@ -44,8 +44,15 @@ pub trait DeliveryQueue: Send + Sync {
     /// Records outcomes, durably and all together, before it answers. The only
     /// write of an outcome; the history is what it leaves.
     ///
-    /// A repeated settlement of a delivery that has ended changes nothing.
+    /// A repeated settlement of a delivery that has ended changes nothing. One that
+    /// was [cancelled](Received::Cancelled) while its request was under way has not
+    /// ended for this: it becomes delivered, or stays cancelled with its attempt.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError>;
+
+    /// A request of this delivery begins; it ends with the settlement of its
+    /// attempt. For those who ask where the delivery stands, so a queue that
+    /// nobody asks need not listen.
+    fn begins(&self, _delivery: LeaseKey) {}
 }
 
 /// What [`DeliveryQueue::receive`] hands over.
@@ -53,6 +60,9 @@ pub trait DeliveryQueue: Send + Sync {
 pub enum Received {
     /// At least one delivery.
     Leases(Vec<Lease>),
+    /// These were cancelled, durably, and are not to be sent. Some may not have
+    /// been handed over, and never will be; some may be under way.
+    Cancelled(Vec<LeaseKey>),
     /// Everything accepted before this process began has been handed over.
     CaughtUp,
 }

@@ -136,6 +136,7 @@ impl World {
             self.engine = Some(engine);
             match received {
                 Some(Received::Leases(leases)) => self.tell(Event::Received(leases)),
+                Some(Received::Cancelled(keys)) => self.tell(Event::Cancelled(keys)),
                 Some(Received::CaughtUp) => self.tell(Event::CaughtUp),
                 None if over => {
                     let open = self.gone();

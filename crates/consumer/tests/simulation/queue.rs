@@ -152,7 +152,7 @@ impl Queue {
         let mut wait = None;
         row.state = match &settlement.outcome {
             Outcome::Delivered => State::Delivered,
-            Outcome::Dead { .. } => State::Dead,
+            Outcome::Dead { .. } | Outcome::Cancelled => State::Dead,
             Outcome::PartSent => State::Open,
             Outcome::Waiting(until) => {
                 wait = Some(*until);
@@ -168,6 +168,7 @@ impl Queue {
             attempts: attempts.unwrap_or(row.lease.progress.attempts),
             parts_sent: settlement.parts_sent,
             wait,
+            ..Progress::default()
         };
         if matches!(row.state, State::Delivered | State::Dead) {
             self.unfinished.remove(&sequence);

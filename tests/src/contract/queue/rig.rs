@@ -122,7 +122,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
         loop {
             match self.receive_any(room).await {
                 Received::Leases(leases) => return leases,
-                Received::CaughtUp => {}
+                Received::CaughtUp | Received::Cancelled(_) => {}
             }
         }
     }
@@ -165,6 +165,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
                 self.caught_up += 1;
                 assert_eq!(self.caught_up, 1, "caught up is said once a process");
             }
+            Received::Cancelled(_) => panic!("nobody has cancelled anything"),
             Received::Leases(leases) => assert!((1..=room).contains(&leases.len())),
         }
     }
@@ -245,7 +246,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
 fn leases_of(received: Received) -> Vec<Lease> {
     match received {
         Received::Leases(leases) => leases,
-        Received::CaughtUp => vec![],
+        Received::CaughtUp | Received::Cancelled(_) => vec![],
     }
 }
 

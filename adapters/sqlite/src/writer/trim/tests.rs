@@ -303,7 +303,7 @@ fn an_outcome_for_an_alert_that_was_trimmed_leaves_nothing_behind() {
     let transaction = history.connection.transaction().unwrap();
     for outcome in [Outcome::Delivered, waiting()] {
         let ended = settle(&transaction, &[settlement(gone, 0, outcome)]).unwrap();
-        assert_eq!(ended, 0);
+        assert_eq!(ended.ended, 0);
     }
     transaction.commit().unwrap();
     assert_eq!(

@@ -12,7 +12,7 @@ pub(super) fn write(settlement: &Settlement, lease: &Lease) {
     let outcome = settlement.outcome.as_str();
     match &settlement.outcome {
         Outcome::Parked => {}
-        Outcome::Delivered | Outcome::PartSent => tracing::info!(
+        Outcome::Delivered | Outcome::PartSent | Outcome::Cancelled => tracing::info!(
             gtid = %lease.alert.gtid,
             alert_id = %lease.alert.id,
             delivery_id = %lease.delivery_id(),

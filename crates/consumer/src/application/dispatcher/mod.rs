@@ -137,6 +137,9 @@ impl Dispatcher {
                         Ok(Received::Leases(leases)) => {
                             self.engine.handle(outside.clock.now(), Event::Received(leases));
                         }
+                        Ok(Received::Cancelled(deliveries)) => {
+                            self.engine.handle(outside.clock.now(), Event::Cancelled(deliveries));
+                        }
                         Ok(Received::CaughtUp) => {
                             self.engine.handle(outside.clock.now(), Event::CaughtUp);
                         }
@@ -178,7 +181,10 @@ impl Dispatcher {
         let now = self.outside.clock.now();
         while let Some(action) = self.engine.next_action(now) {
             match action {
-                Action::Send(order) => request::spawn(&self.outside, order, reports.clone()),
+                Action::Send(order) => {
+                    self.outside.queue.begins(order.lease.key());
+                    request::spawn(&self.outside, order, reports.clone());
+                }
                 Action::Settle { settlement, lease } => {
                     self.outside
                         .metrics

@@ -52,7 +52,11 @@ impl Engine {
         }
 
         let age = held.age_at(now.mono);
-        let verdict = verdict::judge(&held, &answered, age, &self.settings);
+        let verdict = match verdict::judge(&held, &answered, age, &self.settings) {
+            Verdict::Delivered => Verdict::Delivered,
+            _ if held.cancelled => Verdict::Cancelled,
+            verdict => verdict,
+        };
         let attempt = Some(verdict::record(held.attempts, answered));
         let waiting = |fault| {
             let until = now.utc.plus(wait + Duration::from_millis(1));
@@ -64,6 +68,7 @@ impl Engine {
         };
         match verdict {
             Verdict::Delivered => self.end(&held, attempt, Outcome::Delivered),
+            Verdict::Cancelled => self.end(&held, attempt, Outcome::Cancelled),
             Verdict::Dead(reason) => self.end(&held, attempt, Outcome::Dead { reason }),
             Verdict::PartSent => {
                 self.outbox.settle(&held, attempt, Outcome::PartSent);

@@ -50,7 +50,7 @@ impl Engine {
                 .shelf_mut(severity)
                 .park();
             self.parked += 1;
-            let age = self.clock.age(lease.alert.accepted_at, now);
+            let age = self.clock.age(lease.counts_from(), now);
             let held = Held::new(lease, now, age, &self.settings);
             self.outbox.settle(&held, None, Outcome::Parked);
             self.consider_fetching(id);
@@ -62,7 +62,7 @@ impl Engine {
 
     /// Takes a delivery into its lane, with the wait it brings from an earlier run.
     fn hold(&mut self, now: Now, lease: Lease) {
-        let age = self.clock.age(lease.alert.accepted_at, now);
+        let age = self.clock.age(lease.counts_from(), now);
         let kind = &lease.destination.kind;
         let Some(pace) = self.settings.paces.iter().find(|(known, _)| known == kind) else {
             let reason = format!("no channel of the kind {kind} is configured");
@@ -118,9 +118,14 @@ impl Engine {
             .saturating_sub(shelf.fetched(leases.len() as u64, last));
         for lease in leases {
             // One that came before is held already or has ended.
-            if before.is_none_or(|before| lease.position > before) {
+            if before.is_none_or(|before| lease.position > before)
+                && !self.cancelled.contains(&lease.position)
+            {
                 self.hold(now, lease);
             }
+        }
+        if !self.fetches.are_under_way() {
+            self.cancelled.clear();
         }
         self.bury_expired(destination, now);
         self.consider_fetching(destination);

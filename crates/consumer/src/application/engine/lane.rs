@@ -29,6 +29,8 @@ pub(super) struct Held {
     pub(super) parts_sent: u16,
     /// How often it was refused because of its own content.
     pub(super) refusals: u16,
+    /// Somebody cancelled it while its request was under way: nothing follows.
+    pub(super) cancelled: bool,
 }
 
 impl Held {
@@ -51,6 +53,7 @@ impl Held {
             attempts: progress.attempts,
             parts_sent: progress.parts_sent,
             refusals,
+            cancelled: false,
             lease: Arc::new(lease),
         }
     }
@@ -231,6 +234,34 @@ impl Lane {
             }
         };
         self.queues[index(chosen)].pop_front()
+    }
+
+    /// Takes out a delivery that was cancelled. One in flight is marked instead:
+    /// its request's end tells.
+    pub(super) fn withdraw(&mut self, key: LeaseKey) -> Option<Held> {
+        if let Some(current) = self.current.as_mut()
+            && current.position() == key.position
+        {
+            current.cancelled = true;
+            return if self.in_flight {
+                None
+            } else {
+                self.current.take()
+            };
+        }
+        let queue = &mut self.queues[index(key.severity)];
+        let place = queue.partition_point(|held| held.position() < key.position);
+        if queue
+            .get(place)
+            .is_some_and(|held| held.position() == key.position)
+        {
+            return queue.remove(place);
+        }
+        let place = self
+            .aside
+            .iter()
+            .position(|(_, held)| held.position() == key.position)?;
+        Some(self.aside.swap_remove(place).1)
     }
 
     /// Puts those aside whose time has come back into the order.

@@ -19,6 +19,7 @@
 mod age;
 mod answers;
 mod backoff;
+mod cancel;
 mod event;
 mod intake;
 mod lane;
@@ -32,7 +33,7 @@ mod settings;
 mod tests;
 mod verdict;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use common::{DestinationId, Now, UtcMillis};
 use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
@@ -40,6 +41,7 @@ use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
 pub use event::{Action, Answered, Counts, Event, SendOrder, Ticket};
 pub use settings::EngineSettings;
 
+use crate::domain::Position;
 use age::{Ages, ClockWatch};
 use backoff::Backoff;
 use lanes::Lanes;
@@ -60,6 +62,8 @@ pub struct Engine {
     lanes: Lanes,
     schedule: Schedule,
     fetches: Fetches,
+    /// Cancelled while deliveries were being fetched, which may bring them.
+    cancelled: HashSet<Position>,
     outbox: Outbox,
     ages: Ages,
     held: usize,
@@ -82,6 +86,7 @@ impl Engine {
             lanes: Lanes::default(),
             schedule: Schedule::new(),
             fetches: Fetches::default(),
+            cancelled: HashSet::new(),
             outbox: Outbox::default(),
             ages: Ages::default(),
             held: 0,
@@ -106,6 +111,7 @@ impl Engine {
                     self.receive(now, lease);
                 }
             }
+            Event::Cancelled(deliveries) => self.cancel(now, deliveries),
             Event::CaughtUp => self.catch_up(),
             Event::Unparked {
                 destination,

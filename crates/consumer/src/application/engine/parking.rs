@@ -151,6 +151,11 @@ impl Fetches {
         self.expected = self.expected.saturating_sub(room);
     }
 
+    /// Whether some have been asked for and have not come.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
     /// Deliveries asked for that have not come yet.
     pub(super) fn expected(&self) -> usize {
         self.expected

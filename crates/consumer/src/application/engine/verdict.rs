@@ -19,6 +19,8 @@ pub(super) enum Verdict {
     StepsAside,
     /// It is given up.
     Dead(String),
+    /// It was cancelled meanwhile.
+    Cancelled,
 }
 
 /// Judges the end of an attempt, `held` counting it already.

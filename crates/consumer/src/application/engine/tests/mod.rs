@@ -1,5 +1,6 @@
 //! The engine, told what happens by hand. What it promises, sentence by sentence.
 
+mod cancel;
 mod faults;
 mod memory;
 mod order;
@@ -90,6 +91,7 @@ fn after_restart(mut lease: Lease, attempts: u32, wait: Option<Wait>) -> Lease {
         attempts,
         parts_sent: 0,
         wait,
+        ..Progress::default()
     };
     lease
 }

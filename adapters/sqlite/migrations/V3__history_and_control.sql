@@ -1,0 +1,36 @@
+-- What a person did about a delivery: when it was replayed, whether the service had
+-- it already then, and when it was cancelled or its dead letter discarded.
+-- A delivery's state may now be 5 cancelled, and 7 dead and discarded; a cancelled
+-- one that was never tried gets its row by that.
+ALTER TABLE delivery ADD COLUMN replayed_at INTEGER;
+ALTER TABLE delivery ADD COLUMN repeated INTEGER;
+ALTER TABLE delivery ADD COLUMN withdrawn_at INTEGER;
+
+CREATE INDEX delivery_cancelled ON delivery (sequence) WHERE state = 5;
+
+-- A summary of each 1,024 sequence numbers, by which a filter of time or severity
+-- passes over what cannot match. Written with the alerts, once a commit. It says
+-- nothing of the clock's being in order, and so holds when that was set back.
+CREATE TABLE alert_block (
+    -- The sequence number divided by 1,024.
+    block  INTEGER PRIMARY KEY,
+    -- The earliest and the latest time of acceptance.
+    first_at INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    -- How many alerts of each severity were accepted.
+    low    INTEGER NOT NULL,
+    normal INTEGER NOT NULL,
+    high   INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO alert_block (block, first_at, last_at, low, normal, high)
+SELECT sequence >> 10, min(accepted_at), max(accepted_at),
+       sum(severity = 0), sum(severity = 1), sum(severity = 2)
+FROM alert GROUP BY sequence >> 10;
+
+-- What happened, a row a commit, packed as src/feed.rs says. The last rows are kept.
+CREATE TABLE feed (
+    id   INTEGER PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;

@@ -1,0 +1,186 @@
+//! Reading what became of alerts.
+//!
+//! Nothing here touches the writer or the connection that the consumer reads by:
+//! the history has connections of its own. No query walks more than a bounded
+//! number of rows: what it has not reached, the next page goes on with.
+//!
+//! Alerts are in order of their sequence numbers. `alert_block` sums up each 1,024
+//! of them, and by it a filter of time or severity passes over what cannot match,
+//! and an id is found by the time that stands in it.
+
+mod alerts;
+mod dead_letters;
+mod events;
+mod find;
+mod records;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use common::{AlertId, DeliveryId};
+use consumer::domain::Position;
+use producer::ports::{
+    AlertDetail, AlertFilter, AlertPage, DeadLetterFilter, DeadLetterPage, DeliveryDetail,
+    DeliveryPlace, EventId, Events, History, HistoryError, Selection,
+};
+use rusqlite::Connection;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+};
+
+use crate::{schema, sending::Sending};
+
+/// Queries at once; more wait for their turn.
+const CONNECTIONS: usize = 2;
+
+/// The history in SQLite.
+pub struct SqliteHistory {
+    shared: Arc<Shared>,
+    permits: Semaphore,
+    /// The last row of `feed`.
+    last: watch::Sender<u64>,
+}
+
+struct Shared {
+    idle: Mutex<Vec<Connection>>,
+    sending: Arc<Sending>,
+}
+
+/// A connection, and what only this process knows.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    connection: &'a Connection,
+    sending: &'a Sending,
+}
+
+impl SqliteHistory {
+    pub(crate) fn open(
+        path: &Path,
+        sending: Arc<Sending>,
+        writer: &Connection,
+    ) -> Result<Self, rusqlite::Error> {
+        let idle = (0..CONNECTIONS).map(|_| schema::open_reader(path));
+        let query = "SELECT coalesce(max(id), 0) FROM feed";
+        let last = writer.query_row(query, [], |row| row.get::<_, i64>(0))? as u64;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                idle: Mutex::new(idle.collect::<Result<_, _>>()?),
+                sending,
+            }),
+            permits: Semaphore::new(CONNECTIONS),
+            last: watch::Sender::new(last),
+        })
+    }
+
+    /// What the writer tells of its commits by.
+    pub(crate) fn feed(&self) -> watch::Sender<u64> {
+        self.last.clone()
+    }
+
+    /// The sequence number of an alert.
+    pub(crate) async fn sequence_of(&self, id: AlertId) -> Result<Option<u64>, HistoryError> {
+        self.read(move |view| find::alert(view.connection, id))
+            .await
+    }
+
+    /// The place of a delivery.
+    pub(crate) async fn place_of(&self, id: DeliveryId) -> Result<Option<Position>, HistoryError> {
+        self.read(move |view| find::delivery(view.connection, id))
+            .await
+    }
+
+    /// The deliveries of a selection that have ended, up to `limit`.
+    pub(crate) async fn selected(
+        &self,
+        selection: Selection,
+        before: Option<DeliveryPlace>,
+        limit: usize,
+    ) -> Result<(Vec<Position>, Option<DeliveryPlace>), HistoryError> {
+        self.read(move |view| dead_letters::selected(view, &selection, before, limit))
+            .await
+    }
+
+    /// Runs `read` where it may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(View<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, HistoryError> {
+        let permit = self.permits.acquire().await;
+        let permit = permit.map_err(|_| HistoryError::Closed)?;
+        let shared = self.shared.clone();
+        let work = spawn_blocking(move || {
+            let idle = || shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let connection = idle().pop();
+            let connection = connection.ok_or(HistoryError::Closed)?;
+            let view = View {
+                connection: &connection,
+                sending: &shared.sending,
+            };
+            let found = read(view).map_err(|error| HistoryError::Failed(error.to_string()));
+            idle().push(connection);
+            found
+        });
+        let found = work.await;
+        drop(permit);
+        found.map_err(|error| HistoryError::Failed(error.to_string()))?
+    }
+}
+
+#[async_trait]
+impl History for SqliteHistory {
+    async fn alerts(
+        &self,
+        filter: AlertFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<AlertPage, HistoryError> {
+        self.read(move |view| alerts::page(view, &filter, before, limit))
+            .await
+    }
+
+    async fn alert(
+        &self,
+        id: AlertId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Option<AlertDetail>, HistoryError> {
+        self.read(move |view| records::alert(view, id, from, limit))
+            .await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, HistoryError> {
+        self.read(move |view| records::delivery(view, id)).await
+    }
+
+    async fn dead_letters(
+        &self,
+        filter: DeadLetterFilter,
+        before: Option<DeliveryPlace>,
+        limit: usize,
+    ) -> Result<DeadLetterPage, HistoryError> {
+        self.read(move |view| dead_letters::page(view, &filter, before, limit))
+            .await
+    }
+
+    fn now(&self) -> EventId {
+        EventId::end_of(*self.last.borrow())
+    }
+
+    async fn events(&self, after: EventId, room: usize) -> Result<Events, HistoryError> {
+        let mut last = self.last.subscribe();
+        loop {
+            let known = *last.borrow_and_update();
+            let found = self
+                .read(move |view| events::after(view, after, known, room))
+                .await?;
+            if let Some(events) = found {
+                return Ok(events);
+            }
+            last.changed().await.map_err(|_| HistoryError::Closed)?;
+        }
+    }
+}

@@ -92,7 +92,7 @@ fn one_that_is_replayed_after_it_was_cancelled_is_sent() {
     let mut bench = Bench::new(unlimited());
     let lease = normal(2, "a");
     bench.receive([normal(1, "a"), lease.clone()]);
-    bench.tell(cancelled(&[lease.clone()]));
+    bench.tell(cancelled(std::slice::from_ref(&lease)));
     bench.receive([lease]);
     assert_eq!(bench.accept_all(), [1, 2]);
 }

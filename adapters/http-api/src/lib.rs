@@ -13,6 +13,7 @@ mod extract;
 mod groups;
 mod gtid;
 mod health;
+mod history;
 mod metrics;
 mod openapi;
 mod paging;

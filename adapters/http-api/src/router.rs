@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
-use producer::application::{Alerts, DirectoryAdmin};
+use producer::{
+    application::{Alerts, DirectoryAdmin},
+    ports::{Control, History},
+};
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -13,6 +16,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     alerts, directory, errors, groups, gtid, health,
     health::Readiness,
+    history,
+    history::events,
     metrics::HttpMetrics,
     openapi, request_log,
     request_log::{LogHttp, Recorder},
@@ -24,6 +29,10 @@ use crate::{
 pub struct ApiState {
     /// Taking alerts.
     pub alerts: Arc<Alerts>,
+    /// What became of alerts.
+    pub history: Arc<dyn History>,
+    /// What a person can do about them.
+    pub control: Arc<dyn Control>,
     /// Keeping users and groups.
     pub directory: Arc<DirectoryAdmin>,
     /// Everything that `/metrics` shows; [`HttpMetrics::register`] first.
@@ -43,6 +52,8 @@ pub(crate) struct App {
     pub(crate) api: ApiState,
     /// One import at a time: each may hold 64 MiB.
     pub(crate) imports: Arc<Semaphore>,
+    /// For the streams of events.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// All routes.
@@ -54,6 +65,7 @@ pub fn router(api: ApiState) -> Router {
     let app = Arc::new(App {
         api,
         imports: Arc::new(Semaphore::new(1)),
+        streams: Arc::new(Semaphore::new(events::STREAMS)),
     });
     let (router, document) = documented().split_for_parts();
     router
@@ -71,7 +83,16 @@ pub fn router(api: ApiState) -> Router {
 
 fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(alerts::post))
+        .routes(routes!(history::alerts::list, alerts::post))
+        .routes(routes!(history::alerts::get))
+        .routes(routes!(history::alerts::cancel))
+        .routes(routes!(history::replay::alerts))
+        .routes(routes!(history::deliveries::get))
+        .routes(routes!(history::deliveries::replay))
+        .routes(routes!(history::dead_letters::list))
+        .routes(routes!(history::dead_letters::discard))
+        .routes(routes!(history::replay::dead_letters))
+        .routes(routes!(events::stream))
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::subscribe))
         .routes(routes!(groups::unsubscribe, groups::unsubscribe_by_post))

@@ -200,7 +200,7 @@ pub(crate) fn created<T: Serialize>(location: String, view: T) -> Response {
 }
 
 /// A stored time, in UTC; the beginning of time for one that no calendar has.
-fn rfc3339(time: UtcMillis) -> String {
+pub(crate) fn rfc3339(time: UtcMillis) -> String {
     jiff::Timestamp::from_millisecond(time.0)
         .unwrap_or_default()
         .to_string()

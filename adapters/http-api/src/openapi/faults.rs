@@ -133,3 +133,24 @@ pub(super) fn conflict(code: &'static str, sentence: &str) -> Responses {
         [example(code, sentence, Value::Null)],
     )])
 }
+
+pub(super) fn none_of(code: &'static str, word: &str) -> Example {
+    let sentence = format!("The requested {word} does not exist.");
+    example(code, &sentence, Value::Null)
+}
+
+pub(super) fn store_unwritable() -> Example {
+    example(
+        "STORE_UNWRITABLE",
+        "Nothing can be written now, and nothing was; try again later.",
+        Value::Null,
+    )
+}
+
+pub(super) fn maybe_done() -> Example {
+    example(
+        "MAYBE_DONE",
+        "It may have been done; look before you try again.",
+        Value::Null,
+    )
+}

@@ -152,6 +152,8 @@ impl Service {
         ApiState {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(directory)),
+            history: self.store.history.clone(),
+            control: self.store.control.clone(),
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,

@@ -1,6 +1,8 @@
 //! What a person types: the commands, their arguments, and what they print.
 
+pub(crate) mod alert;
 pub(crate) mod backup;
+pub(crate) mod dead_letter;
 pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod group;
@@ -8,6 +10,7 @@ mod input;
 pub(crate) mod send;
 mod table;
 pub(crate) mod user;
+mod watch;
 
 use std::io::Write;
 
@@ -72,6 +75,20 @@ pub(crate) enum Command {
     /// Send an alert through a running server
     #[command(after_help = send::EXAMPLES)]
     Send(send::Send),
+
+    /// List, show, cancel and watch alerts
+    #[command(after_help = alert::EXAMPLES)]
+    Alert {
+        #[command(subcommand)]
+        command: alert::AlertCommand,
+    },
+
+    /// List, show, replay and discard deliveries that were given up
+    #[command(after_help = dead_letter::EXAMPLES)]
+    DeadLetter {
+        #[command(subcommand)]
+        command: dead_letter::DeadLetterCommand,
+    },
 
     /// List, show, add, change, remove and test users
     #[command(after_help = user::EXAMPLES)]

@@ -23,7 +23,8 @@ use tokio::{
 use super::*;
 use crate::{
     domain::{
-        Answer, AttemptResult, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement,
+        Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal,
+        Settlement,
     },
     ports::{Message, Pace, ParkedLane},
 };
@@ -55,6 +56,7 @@ struct QueueState {
     settled: Vec<Vec<Settlement>>,
     calls: usize,
     failures: usize,
+    begun: Vec<u64>,
 }
 
 impl FakeQueue {
@@ -125,6 +127,10 @@ impl DeliveryQueue for FakeQueue {
                 && after.is_none_or(|after| lease.position > after)
         });
         Ok(wanted.take(room).cloned().collect())
+    }
+
+    fn begins(&self, delivery: LeaseKey) {
+        self.lock().begun.push(delivery.position.sequence);
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
@@ -374,6 +380,24 @@ async fn a_request_that_hangs_holds_up_no_other_destination() {
         bench.queue.outcomes(),
         [(3, "delivered"), (1, "delivered"), (2, "delivered")]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_queue_says_was_cancelled_is_never_begun() {
+    let bench = Bench::start();
+    let cancelled = lease(2, "hang");
+    let key = cancelled.key();
+    bench.offer([lease(1, "hang"), cancelled, lease(3, "hang")]);
+    bench.queue.offer(Ok(Received::Cancelled(vec![key])));
+    bench.offer([lease(4, "b")]);
+    bench.queue.until_settled(1).await;
+    bench.channel.gate.add_permits(2);
+    bench.queue.until_settled(3).await;
+    assert_eq!(
+        bench.queue.outcomes(),
+        [(4, "delivered"), (1, "delivered"), (3, "delivered")]
+    );
+    assert_eq!(bench.queue.lock().begun, [1, 4, 3]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,13 +2,15 @@
 # make test     every test; installs what a bare Debian with Rust lacks
 # make check    format, lints, documentation, duplicate dependencies
 # make crash    kill -9 under load, ROUNDS times (default 200)
+# make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make measure  figures of this machine: latency, memory, 100,000 users
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
 ROUNDS ?= 200
+DELIVERIES ?= 1000000
 
-.PHONY: run test check crash measure swagger tools
+.PHONY: run test check crash simulate measure swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -26,6 +28,10 @@ check:
 
 crash:
 	$(CARGO) run --release --locked -p tests --bin crash -- --rounds $(ROUNDS)
+
+simulate:
+	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \
+	  $(CARGO) test --release --locked -p consumer --test simulation -- --nocapture
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure

@@ -331,6 +331,7 @@ impl Committed {
                 credential: delivery.credential.clone(),
                 recipients: delivery.recipients.clone(),
                 progress: Progress::default(),
+                digest: None,
             });
         }
         self.next = end;

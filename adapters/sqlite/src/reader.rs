@@ -11,7 +11,7 @@ use common::{
     Secret, Severity, UtcMillis,
 };
 use consumer::{
-    domain::{Fault, Lease, Position, Progress, Wait},
+    domain::{Digest, DigestId, Fault, Lease, Position, Progress, Wait},
     ports::ParkedLane,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -219,8 +219,12 @@ pub(crate) fn positions_to_leases(
         let Some(packed) = open.deliveries.get(position.ordinal as usize) else {
             continue;
         };
-        let progress = progress(connection, position)?;
-        leases.push(lease(connection, open, position, packed, progress)?);
+        let (progress, digest_id) = progress(connection, position)?;
+        let mut lease = lease(connection, open, position, packed, progress)?;
+        if let Some(id) = digest_id {
+            lease.digest = digest(connection, position, id)?;
+        }
+        leases.push(lease);
     }
     Ok(leases)
 }
@@ -330,14 +334,46 @@ fn lease(
         credential: Arc::new(credential(connection, packed.credential)?),
         recipients: packed.recipients.clone(),
         progress,
+        digest: None,
     })
 }
 
-fn progress(connection: &Connection, position: Position) -> Result<Progress, rusqlite::Error> {
+/// The digest of that lead and id.
+fn digest(
+    connection: &Connection,
+    lead: Position,
+    id: Uuid,
+) -> Result<Option<Arc<Digest>>, rusqlite::Error> {
     connection
         .prepare_cached(
-            "SELECT attempts, parts_sent, wait_until, wait_fault, wait_asked, replayed_at
-             FROM delivery WHERE sequence = ?1 AND ordinal = ?2",
+            "SELECT text, low, normal, high FROM digest
+             WHERE sequence = ?1 AND ordinal = ?2 AND id = ?3",
+        )?
+        .query_row(
+            params![lead.sequence as i64, lead.ordinal, id.into_bytes()],
+            |row| {
+                Ok(Arc::new(Digest {
+                    id: DigestId(id),
+                    text: row.get::<_, String>(0)?.into(),
+                    members: [row.get(1)?, row.get(2)?, row.get(3)?],
+                }))
+            },
+        )
+        .optional()
+}
+
+/// What has been tried of a delivery with a row of its own, and the digest that it
+/// leads if it does.
+fn progress(
+    connection: &Connection,
+    position: Position,
+) -> Result<(Progress, Option<Uuid>), rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT attempts, parts_sent, wait_until, wait_fault, wait_asked, digest,
+               replayed_at
+             FROM delivery
+             WHERE sequence = ?1 AND ordinal = ?2",
         )?
         .query_row(params![position.sequence as i64, position.ordinal], |row| {
             let wait = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<u8>>(3)?) {
@@ -348,12 +384,14 @@ fn progress(connection: &Connection, position: Position) -> Result<Progress, rus
                 }),
                 _ => None,
             };
-            Ok(Progress {
+            let progress = Progress {
                 attempts: row.get(0)?,
                 parts_sent: row.get(1)?,
                 wait,
-                replayed_at: row.get::<_, Option<i64>>(5)?.map(UtcMillis),
-            })
+                replayed_at: row.get::<_, Option<i64>>(6)?.map(UtcMillis),
+            };
+            let digest = row.get::<_, Option<[u8; 16]>>(5)?;
+            Ok((progress, digest.map(Uuid::from_bytes)))
         })
 }
 

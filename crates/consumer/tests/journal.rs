@@ -18,7 +18,10 @@ use consumer::{
     application::{Dispatcher, EngineSettings, Outside},
     domain::{Answer, Fault, Lease, Position, Progress, Refusal, Settlement},
     metrics::DeliveryMetrics,
-    ports::{Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received},
+    ports::{
+        Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received,
+        TextLimit,
+    },
 };
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
@@ -120,6 +123,13 @@ impl Channel for RefusesOnce {
         }
     }
 
+    fn text_limit(&self) -> TextLimit {
+        TextLimit {
+            most: 4000,
+            width: str::len,
+        }
+    }
+
     fn parts(&self, text: &str) -> Vec<String> {
         vec![text.to_owned()]
     }
@@ -175,6 +185,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
         }),
         recipients: Recipients::new(),
         progress: Progress::default(),
+        digest: None,
     };
     let (settled, mut told) = mpsc::unbounded_channel();
     let offers = [Received::CaughtUp, Received::Leases(vec![lease])];

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::ChannelKind;
 use consumer::{
     domain::{Answer, Fault, Refusal},
-    ports::{Channel, Message, Pace},
+    ports::{Channel, Message, Pace, TextLimit},
 };
 
 use crate::http::{HttpClient, NoAnswer};
@@ -81,6 +81,13 @@ impl Channel for SlackChannel {
 
     fn pace(&self) -> Pace {
         self.pace
+    }
+
+    fn text_limit(&self) -> TextLimit {
+        TextLimit {
+            most: PART_LIMIT,
+            width: text::width,
+        }
     }
 
     fn parts(&self, text: &str) -> Vec<String> {

@@ -59,7 +59,8 @@ fn width_of(character: char) -> usize {
     }
 }
 
-fn width(text: &str) -> usize {
+/// How many characters `text` is once escaped.
+pub(super) fn width(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
@@ -263,6 +264,15 @@ mod tests {
             any::<String>(),
         ];
         prop::collection::vec(piece, 0..1500).prop_map(|pieces| pieces.concat())
+    }
+
+    #[test]
+    fn a_text_within_the_limit_by_its_width_is_one_message() {
+        for text in ["&".repeat(800), "가".repeat(4000), "<a>".repeat(400)] {
+            assert!(width(&text) <= PART_LIMIT);
+            assert_eq!(parts(&text).len(), 1);
+        }
+        assert_eq!(width("a&b") + width("<"), width("a&b<"));
     }
 
     proptest! {

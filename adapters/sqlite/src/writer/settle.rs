@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use common::Severity;
-use consumer::domain::{Attempt, AttemptResult, Outcome, Position, Settlement};
-use rusqlite::{Transaction, params};
+use consumer::domain::{Attempt, AttemptResult, Digest, LeaseKey, Outcome, Position, Settlement};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::reader::fault_code;
+use crate::reader::{fault_code, severity};
 
 // The stored numbers of a delivery's states. Durable; never renumber.
 pub(crate) const WAITING: u8 = 1;
@@ -35,33 +35,14 @@ pub(super) fn settle(
     settlements: &[Settlement],
 ) -> Result<Settled, rusqlite::Error> {
     let mut settled = Settled::default();
-    let mut ended: BTreeMap<(Severity, u64), i64> = BTreeMap::new();
+    let mut ended = Ended::new();
     for settlement in settlements {
-        let place = settlement.lease.position;
-        let is_written = write_delivery(transaction, settlement)?;
-        let is_final = settlement.outcome.is_final();
-        if !is_written {
-            let is_late = write_late(transaction, settlement)?;
-            if is_late && settlement.outcome == Outcome::Delivered {
-                settled.changed.push((place, DELIVERED));
-            }
-            continue;
-        }
         match &settlement.outcome {
-            Outcome::Delivered => settled.changed.push((place, DELIVERED)),
-            Outcome::Dead { .. } => settled.changed.push((place, DEAD)),
-            Outcome::Cancelled => settled.changed.push((place, CANCELLED)),
-            Outcome::Waiting(_) => settled.changed.push((place, WAITING)),
-            Outcome::PartSent | Outcome::Parked => {}
-        }
-        if is_final {
-            let lease = settlement.lease;
-            *ended
-                .entry((lease.severity, lease.position.sequence))
-                .or_default() += 1;
-        }
-        if !is_final {
-            write_attempt(transaction, settlement)?;
+            Outcome::Folded { digest, members } => {
+                fold(transaction, settlement.lease, digest, members)?;
+            }
+            Outcome::TakenApart => take_apart(transaction, settlement)?,
+            _ => settle_one(transaction, settlement, &mut ended, &mut settled.changed)?,
         }
     }
     for ((severity, sequence), count) in &ended {
@@ -71,17 +52,167 @@ pub(super) fn settle(
     Ok(settled)
 }
 
+/// How many deliveries of each alert ended.
+type Ended = BTreeMap<(Severity, u64), i64>;
+
+/// The id of a digest.
+type DigestBlob = [u8; 16];
+
+fn settle_one(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+    ended: &mut Ended,
+    changed: &mut Vec<(Position, u8)>,
+) -> Result<(), rusqlite::Error> {
+    let place = settlement.lease.position;
+    let Some(digest) = write_delivery(transaction, settlement)? else {
+        let is_late = write_late(transaction, settlement)?;
+        if is_late && settlement.outcome == Outcome::Delivered {
+            changed.push((place, DELIVERED));
+        }
+        return Ok(());
+    };
+    let (state, reason) = match &settlement.outcome {
+        Outcome::Delivered => (DELIVERED, None),
+        Outcome::Dead { reason } => (DEAD, Some(reason)),
+        Outcome::Cancelled => (CANCELLED, None),
+        outcome => {
+            if matches!(outcome, Outcome::Waiting(_)) {
+                changed.push((place, WAITING));
+            }
+            return write_attempt(transaction, settlement);
+        }
+    };
+    changed.push((place, state));
+    let lease = settlement.lease;
+    *ended
+        .entry((lease.severity, lease.position.sequence))
+        .or_default() += 1;
+    if let Some(digest) = digest {
+        end_members(transaction, digest, state, reason, ended, changed)?;
+    }
+    Ok(())
+}
+
+/// What a digest's end means for those that it carries besides its lead.
+fn end_members(
+    transaction: &Transaction<'_>,
+    digest: DigestBlob,
+    state: u8,
+    reason: Option<&String>,
+    ended: &mut Ended,
+    changed: &mut Vec<(Position, u8)>,
+) -> Result<(), rusqlite::Error> {
+    let mut members = transaction.prepare_cached(
+        "UPDATE delivery SET state = ?2, reason = ?3 WHERE digest = ?1 AND state = 6
+         RETURNING severity, sequence, ordinal",
+    )?;
+    let mut rows = members.query(params![digest, state, reason])?;
+    while let Some(row) = rows.next()? {
+        let severity = severity(row, 0)?;
+        let position = Position {
+            sequence: row.get::<_, i64>(1)? as u64,
+            ordinal: row.get(2)?,
+        };
+        *ended.entry((severity, position.sequence)).or_default() += 1;
+        changed.push((position, state));
+    }
+    Ok(())
+}
+
+/// Writes a digest and makes it carry those of `members` that have not ended.
+fn fold(
+    transaction: &Transaction<'_>,
+    lead: LeaseKey,
+    digest: &Digest,
+    members: &[LeaseKey],
+) -> Result<(), rusqlite::Error> {
+    let id = digest.id.0.into_bytes();
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO digest (sequence, ordinal, id, text, low, normal, high)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            lead.position.sequence as i64,
+            lead.position.ordinal,
+            id,
+            digest.text,
+            digest.of(Severity::Low),
+            digest.of(Severity::Normal),
+            digest.of(Severity::High),
+        ])?;
+    let mut carry = transaction.prepare_cached(
+        "INSERT INTO delivery
+         (sequence, ordinal, destination_id, severity, state, attempts, parts_sent, digest)
+         SELECT ?1, ?2, ?3, ?4, ?5, 0, 0, ?6
+         WHERE EXISTS (SELECT 1 FROM open_alert WHERE severity = ?4 AND sequence = ?1)
+         ON CONFLICT (sequence, ordinal) DO UPDATE SET
+          state = excluded.state, digest = excluded.digest,
+          wait_until = NULL, wait_fault = NULL, wait_asked = NULL
+         WHERE delivery.state IN (1, 2)",
+    )?;
+    for member in members {
+        let state = if *member == lead { WAITING } else { DIGESTED };
+        carry.execute(params![
+            member.position.sequence as i64,
+            member.position.ordinal,
+            member.destination.0 as i64,
+            member.severity.code(),
+            state,
+            id,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Parks what a digest carried, its lead included.
+fn take_apart(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+) -> Result<(), rusqlite::Error> {
+    let position = settlement.lease.position;
+    let digest = transaction
+        .prepare_cached(
+            "SELECT digest FROM delivery
+             WHERE sequence = ?1 AND ordinal = ?2 AND state = 1 AND digest IS NOT NULL",
+        )?
+        .query_row(params![position.sequence as i64, position.ordinal], |row| {
+            row.get::<_, DigestBlob>(0)
+        })
+        .optional()?;
+    let Some(digest) = digest else {
+        // It was taken apart before.
+        return Ok(());
+    };
+    write_delivery(transaction, settlement)?;
+    write_attempt(transaction, settlement)?;
+    transaction
+        .prepare_cached(
+            "UPDATE delivery SET state = 2, digest = NULL WHERE sequence = ?1 AND ordinal = ?2",
+        )?
+        .execute(params![position.sequence as i64, position.ordinal])?;
+    transaction
+        .prepare_cached(
+            "UPDATE delivery SET state = 2, digest = NULL WHERE digest = ?1 AND state = 6",
+        )?
+        .execute([digest])
+        .map(drop)
+}
+
+/// Writes the outcome into the delivery's own row. Answers the digest that it leads,
+/// or led; `None` where the delivery had ended before.
 fn write_delivery(
     transaction: &Transaction<'_>,
     settlement: &Settlement,
-) -> Result<bool, rusqlite::Error> {
+) -> Result<Option<Option<DigestBlob>>, rusqlite::Error> {
     let (state, wait, reason) = match &settlement.outcome {
         Outcome::Delivered => (DELIVERED, None, None),
         Outcome::Dead { reason } => (DEAD, None, Some(reason)),
         Outcome::Cancelled => (CANCELLED, None, None),
         Outcome::Waiting(wait) => (WAITING, Some(wait), None),
         Outcome::PartSent => (WAITING, None, None),
-        Outcome::Parked => (PARKED, None, None),
+        Outcome::Parked | Outcome::Folded { .. } | Outcome::TakenApart => (PARKED, None, None),
     };
     let Settlement {
         lease,
@@ -90,7 +221,7 @@ fn write_delivery(
         ..
     } = settlement;
     let attempt = attempt.as_ref();
-    let changed = transaction
+    transaction
         .prepare_cached(
             "INSERT INTO delivery
              (sequence, ordinal, destination_id, severity, state, attempts, parts_sent,
@@ -112,28 +243,32 @@ fn write_delivery(
               status = iif(excluded.result IS NULL, status, excluded.status),
               error = iif(excluded.result IS NULL, error, excluded.error),
               provider_id = coalesce(excluded.provider_id, provider_id)
-             WHERE delivery.state IN (1, 2)",
+             WHERE delivery.state IN (1, 2)
+             RETURNING digest",
         )?
-        .execute(params![
-            lease.position.sequence as i64,
-            lease.position.ordinal,
-            lease.destination.0 as i64,
-            lease.severity.code(),
-            state,
-            attempt.map_or(0, |attempt| attempt.number),
-            parts_sent,
-            wait.map(|wait| wait.until.0),
-            wait.map(|wait| fault_code(wait.fault)),
-            wait.map(|wait| wait.asked),
-            reason,
-            attempt.map(|attempt| attempt.started_at.0),
-            attempt.map(took_us),
-            attempt.map(|attempt| result_code(attempt.result)),
-            attempt.and_then(|attempt| attempt.status),
-            attempt.and_then(|attempt| attempt.error.as_ref()),
-            attempt.and_then(|attempt| attempt.provider_id.as_ref()),
-        ])?;
-    Ok(changed == 1)
+        .query_row(
+            params![
+                lease.position.sequence as i64,
+                lease.position.ordinal,
+                lease.destination.0 as i64,
+                lease.severity.code(),
+                state,
+                attempt.map_or(0, |attempt| attempt.number),
+                parts_sent,
+                wait.map(|wait| wait.until.0),
+                wait.map(|wait| fault_code(wait.fault)),
+                wait.map(|wait| wait.asked),
+                reason,
+                attempt.map(|attempt| attempt.started_at.0),
+                attempt.map(took_us),
+                attempt.map(|attempt| result_code(attempt.result)),
+                attempt.and_then(|attempt| attempt.status),
+                attempt.and_then(|attempt| attempt.error.as_ref()),
+                attempt.and_then(|attempt| attempt.provider_id.as_ref()),
+            ],
+            |row| row.get(0),
+        )
+        .optional()
 }
 
 /// Writes the end of a request that was under way when its delivery was cancelled:

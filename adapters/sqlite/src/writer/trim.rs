@@ -253,6 +253,9 @@ fn remove_outcomes(
 
 fn remove_alert(transaction: &Transaction<'_>, sequence: i64) -> Result<(), rusqlite::Error> {
     transaction
+        .prepare_cached("DELETE FROM digest WHERE sequence = ?1")?
+        .execute([sequence])?;
+    transaction
         .prepare_cached("DELETE FROM alert WHERE sequence = ?1")?
         .execute([sequence])
         .map(drop)

@@ -1,10 +1,10 @@
 //! What became of a lease: the only thing the consumer ever writes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use common::UtcMillis;
 
-use super::{LeaseKey, Wait};
+use super::{Digest, LeaseKey, Wait};
 
 /// The outcome of a lease, with the attempt that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,19 @@ pub enum Outcome {
     Cancelled,
     /// Set aside on disk, to be fetched when its lane has room. Not an attempt.
     Parked,
+    /// Folded into a digest with others; the lease settled is the lead. Durable
+    /// before the digest is sent. From here on, settling the lead settles the
+    /// digest, and a member's fate is its digest's. Not an attempt.
+    Folded {
+        /// What is sent instead.
+        digest: Arc<Digest>,
+        /// All that it carries, the lead among them; none has ended or is in
+        /// another digest.
+        members: Box<[LeaseKey]>,
+    },
+    /// The digest was refused for its content: what it carried is parked, to be
+    /// sent one by one.
+    TakenApart,
 }
 
 impl Outcome {
@@ -88,6 +101,8 @@ impl Outcome {
             Outcome::Dead { .. } => "dead",
             Outcome::Cancelled => "cancelled",
             Outcome::Parked => "parked",
+            Outcome::Folded { .. } => "folded",
+            Outcome::TakenApart => "taken_apart",
         }
     }
 }

@@ -14,6 +14,9 @@ pub trait Channel: Send + Sync {
     /// How fast one destination may be sent to.
     fn pace(&self) -> Pace;
 
+    /// How long one message may be.
+    fn text_limit(&self) -> TextLimit;
+
     /// `text` as the messages it takes to carry it: one as it is where it fits,
     /// else several in order, each marked `(1/3)`; escaped for the service, and
     /// never cut within a character. Never empty; the same for the same text.
@@ -48,4 +51,14 @@ pub struct Pace {
     pub per_second: Option<f64>,
     /// Messages that an idle destination takes at once, at least 1.
     pub burst: u32,
+}
+
+/// How long one message may be, in whatever its channel counts.
+#[derive(Clone, Copy, Debug)]
+pub struct TextLimit {
+    /// A text of at most this width is one message: [`Channel::parts`] does not cut it.
+    pub most: usize,
+    /// How wide a text is once escaped. The width of two texts joined is the sum of
+    /// their widths.
+    pub width: fn(&str) -> usize,
 }

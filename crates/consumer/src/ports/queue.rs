@@ -9,6 +9,20 @@ use crate::domain::{Lease, LeaseKey, Position, Settlement};
 ///
 /// Every delivery accepted is received by one consumer, again after a restart
 /// until it is settled for good.
+///
+/// A digest needs no calls of its own. [`Outcome::Folded`] makes one out of
+/// deliveries that were received or unparked; these are received and unparked no
+/// more. The digest is settled by its lead: [`Outcome::Delivered`] and
+/// [`Outcome::Dead`] end all that it carries, [`Outcome::Waiting`] lets it wait, and
+/// [`Outcome::TakenApart`] parks what it carried. After a restart a digest that has
+/// not ended is received as one lease, before all that was never tried, word for
+/// word as it was folded. A dead digest leaves each of its members a dead letter.
+///
+/// [`Outcome::Folded`]: crate::domain::Outcome::Folded
+/// [`Outcome::Delivered`]: crate::domain::Outcome::Delivered
+/// [`Outcome::Dead`]: crate::domain::Outcome::Dead
+/// [`Outcome::Waiting`]: crate::domain::Outcome::Waiting
+/// [`Outcome::TakenApart`]: crate::domain::Outcome::TakenApart
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {
     /// What earlier runs have parked, by lane. Asked once, before anything is

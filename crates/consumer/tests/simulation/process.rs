@@ -4,20 +4,24 @@ use std::time::Duration;
 
 use common::ChannelKind;
 use consumer::{
-    application::engine::{Action, Answered, Engine, EngineSettings, Event, SendOrder},
-    domain::Answer,
-    ports::{Pace, Received},
+    application::engine::{
+        Action, Answered, ChannelTraits, Engine, EngineSettings, Event, SendOrder,
+    },
+    domain::{Answer, LeaseKey},
+    ports::{Pace, Received, TextLimit},
 };
 use rand::RngExt;
 
 use crate::{
-    promises::{BURST, RATE},
-    service::{Character, Content},
-    world::{Happening, World},
+    promises::{BURST, MAX_PER_HOST, RATE},
+    service::{Character, Content, Place},
+    world::{Happening, TENANTS, World, plain},
 };
 
-const MAX_IN_FLIGHT: usize = 96;
+pub(crate) const MAX_IN_FLIGHT: usize = 96;
 const MAX_UNRECORDED: usize = 64;
+/// The longest message, in characters.
+const LONGEST: usize = 300;
 /// Deliveries that fit in memory.
 pub(crate) const MEMORY: usize = 600;
 /// A delivery to a quiet destination begins at most that long after its
@@ -29,17 +33,25 @@ impl World {
     pub(crate) fn start(&mut self) {
         let settings = EngineSettings {
             max_in_flight: MAX_IN_FLIGHT,
+            max_in_flight_per_host: MAX_PER_HOST,
             memory_leases: MEMORY,
             lane_leases: 16,
             max_unrecorded_attempts: MAX_UNRECORDED,
             max_unrecorded_parks: 200,
-            paces: vec![(
-                ChannelKind::SLACK,
-                Pace {
-                    per_second: Some(RATE),
-                    burst: BURST as u32,
-                },
-            )],
+            channels: [(ChannelKind::SLACK, true), (plain(), false)]
+                .map(|(kind, digests)| ChannelTraits {
+                    kind,
+                    pace: Pace {
+                        per_second: Some(RATE),
+                        burst: BURST as u32,
+                    },
+                    limit: TextLimit {
+                        most: LONGEST,
+                        width: |text| text.chars().count(),
+                    },
+                    digest_after: digests.then_some(Duration::from_secs(10)),
+                })
+                .to_vec(),
             ..EngineSettings::default()
         };
         self.run += 1;
@@ -188,7 +200,7 @@ impl World {
         let lease = &order.lease;
         let sequence = lease.position.sequence;
         let index = usize::try_from(sequence).unwrap();
-        let place = self.places.get_mut(&lease.destination.id).unwrap();
+        let place = &self.places[&lease.destination.id];
         if place.character == Character::Quiet && !self.promises.was_tried(sequence) {
             let waited = self.now - self.accepted_at[index].max(self.began);
             assert!(
@@ -196,29 +208,70 @@ impl World {
                 "{sequence} was held up for {waited:?}"
             );
         }
-        self.promises.begun(
-            self.now,
-            lease.destination.id,
-            lease.alert.severity,
-            sequence,
-        );
+        let carried: Box<[LeaseKey]> = match &lease.digest {
+            None => {
+                assert!(
+                    self.queue.digest(sequence).is_none(),
+                    "{sequence} is folded"
+                );
+                [lease.key()].into()
+            }
+            Some(digest) => {
+                let on_record = self.queue.digest(sequence);
+                let (recorded, members) = on_record.expect("a digest is durable before it goes");
+                assert_eq!(digest, recorded, "a digest never changes");
+                assert!(digest.text.chars().count() <= LONGEST);
+                for member in members {
+                    let message = &self.queue.lease(member.position.sequence).alert.message;
+                    assert!(digest.text.contains(&**message), "{message} is not named");
+                }
+                members.into()
+            }
+        };
+        let contents = &self.contents;
+        let takes = carried.iter().flat_map(|key| {
+            let sequence = key.position.sequence;
+            let parts = match contents[usize::try_from(sequence).unwrap()] {
+                Content::Good(parts) if lease.digest.is_some() => 0..parts,
+                _ => order.part..order.part + 1,
+            };
+            parts.map(move |part| (sequence, part))
+        });
+        let takes: Box<[(u64, u16)]> = takes.collect();
+        self.promises
+            .begun(self.now, lease, &carried, takes.clone());
         let unrecorded = self.promises.unrecorded();
         assert!(
             unrecorded <= MAX_IN_FLIGHT + MAX_UNRECORDED,
             "{unrecorded} requests could be repeated"
         );
 
-        let content = self.contents[index];
+        let contents = carried
+            .iter()
+            .map(|key| self.contents[usize::try_from(key.position.sequence).unwrap()]);
+        // One that cannot be taken spoils the whole digest.
+        let content = contents.max_by_key(Content::badness).unwrap();
         let parts = match content {
-            Content::Good(parts) => parts,
-            Content::Bad | Content::Impossible => 1,
+            Content::Good(parts) if lease.digest.is_none() => parts,
+            Content::Good(_) | Content::Bad | Content::Impossible => 1,
         };
         assert!(order.part < parts);
         assert!((0..order.part).all(|part| self.promises.has(sequence, part)));
-        let response = place.request(self.now, content, &mut self.rng);
+        let place = self.places.get_mut(&lease.destination.id).unwrap();
+        let house = self.houses.entry(place.character).or_default();
+        let response = if place.character == Character::Tenant && lease.credential.id != TENANTS {
+            Place::new(Character::Healthy).request(self.now, content, house, &mut self.rng)
+        } else {
+            place.request(self.now, content, house, &mut self.rng)
+        };
         if response.taken {
             let lost = matches!(response.answer, Answer::MaybeAccepted { .. });
-            self.promises.taken(sequence, order.part, lost);
+            for (sequence, part) in takes {
+                self.promises.taken(sequence, part);
+                if lost {
+                    self.promises.lost(sequence, part);
+                }
+            }
         }
         let answered = Box::new(Answered {
             ticket: order.ticket,
@@ -227,12 +280,12 @@ impl World {
             started_at: self.clocks().utc,
             took: response.took,
         });
-        let (run, lane) = (self.run, lease.destination.id);
+        let run = self.run;
         self.after(
             response.took,
             Happening::Answer {
                 run,
-                lane,
+                lease: order.lease,
                 answered,
             },
         );

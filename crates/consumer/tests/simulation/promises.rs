@@ -1,13 +1,21 @@
 //! What is promised, checked at every request, answer, record and crash.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
-use common::{DestinationId, Severity};
-use consumer::domain::{Fault, Outcome, Settlement};
+use common::{ChannelKind, CredentialId, DestinationId, Severity};
+use consumer::domain::{Answer, Fault, Lease, LeaseKey, Outcome, Settlement};
 
 /// Sent at once, and then so many a second.
 pub(crate) const BURST: f64 = 4.0;
 pub(crate) const RATE: f64 = 1.0;
+/// Requests in flight that one host may have.
+pub(crate) const MAX_PER_HOST: usize = 72;
+
+/// Parts of deliveries, as a request carries them.
+pub(crate) type Parts = Box<[(u64, u16)]>;
 
 /// What an observer of the service and the disk knows.
 #[derive(Default)]
@@ -16,19 +24,74 @@ pub(crate) struct Promises {
     tried: Vec<bool>,
     /// Per delivery and part: how often the service took it.
     taken: HashMap<(u64, u16), u32>,
-    /// Times that each delivery may be taken once more than needed.
-    excuses: HashMap<u64, u32>,
-    /// Requests begun and not recorded, by delivery.
-    open: HashMap<u64, u32>,
+    /// Times that each part may be taken once more than needed.
+    excuses: HashMap<(u64, u16), u32>,
+    /// Requests begun and not recorded, by the delivery that named them: what each
+    /// of them carried.
+    open: HashMap<u64, VecDeque<Parts>>,
     unrecorded: usize,
     lanes: HashMap<DestinationId, LaneView>,
+    hosts: HashMap<(ChannelKind, Box<str>), Shared>,
+    credentials: HashMap<CredentialId, Shared>,
+    /// They may have ended by a refusal that was not their content's fault: for good,
+    /// or several times for a reason that nobody knows.
+    pub(crate) condemned: HashSet<u64>,
+    unclear: HashMap<u64, u32>,
     pub(crate) repeated: u64,
     pub(crate) worst_crash: u32,
 }
 
+/// A host, or a credential, as this process must see it.
+#[derive(Default)]
+struct Shared {
+    in_flight: usize,
+    /// Lanes that failed because of it since it last worked, and when.
+    failed: HashMap<DestinationId, Duration>,
+    last_failure: Duration,
+    /// It is known to be out of order; this many requests have begun since.
+    probes: Option<usize>,
+}
+
+impl Shared {
+    fn begun(&mut self, what: &str, sequence: u64, now: Duration) {
+        self.in_flight += 1;
+        if self.last_failure + Duration::from_secs(3600) < now {
+            // Nobody need remember it for so long.
+            self.works();
+        }
+        if let Some(probes) = &mut self.probes {
+            *probes += 1;
+            assert_eq!(
+                *probes, 1,
+                "{sequence} is sent though {what} is out of order"
+            );
+        }
+    }
+
+    fn ended(&mut self) {
+        self.in_flight -= 1;
+    }
+
+    fn works(&mut self) {
+        self.failed.clear();
+        self.probes = None;
+    }
+
+    fn fails(&mut self, lane: DestinationId, now: Duration, several: usize) {
+        self.failed.insert(lane, now);
+        self.last_failure = now;
+        self.failed
+            .retain(|_, at| *at + Duration::from_secs(60) > now);
+        if self.failed.len() >= several || self.probes.is_some() {
+            self.probes = Some(0);
+        }
+    }
+}
+
 #[derive(Default)]
 struct LaneView {
-    last_first: [Option<u64>; 3],
+    /// The last first attempt, by severity and credential.
+    last_first: HashMap<(Severity, CredentialId), u64>,
     tokens: f64,
     seen: Option<Duration>,
     /// Nothing before this, as this process knows.
@@ -42,10 +105,16 @@ impl Promises {
     pub(crate) fn begun(
         &mut self,
         now: Duration,
-        lane: DestinationId,
-        severity: Severity,
-        sequence: u64,
+        lease: &Lease,
+        carried: &[LeaseKey],
+        parts: Parts,
     ) {
+        let (lane, sequence) = (lease.destination.id, lease.position.sequence);
+        let host = self.hosts.entry(host(lease)).or_default();
+        host.begun("its host", sequence, now);
+        assert!(host.in_flight <= MAX_PER_HOST, "too many to one host");
+        let credential = self.credentials.entry(lease.credential.id).or_default();
+        credential.begun("its credential", sequence, now);
         let view = self.lanes.entry(lane).or_default();
         assert!(
             now >= view.asked_until,
@@ -63,20 +132,24 @@ impl Promises {
         );
         view.tokens -= 1.0;
 
-        let index = usize::try_from(sequence).unwrap();
-        if self.tried.len() <= index {
-            self.tried.resize(index + 1, false);
+        for key in carried {
+            let sequence = key.position.sequence;
+            let index = usize::try_from(sequence).unwrap();
+            if self.tried.len() <= index {
+                self.tried.resize(index + 1, false);
+            }
+            if !self.tried[index] {
+                self.tried[index] = true;
+                // What uses another credential may be held up by it.
+                let line = (key.severity, lease.credential.id);
+                let last = view.last_first.insert(line, sequence);
+                assert!(
+                    last.is_none_or(|last| last < sequence),
+                    "order: {sequence} after {last:?}"
+                );
+            }
         }
-        if !self.tried[index] {
-            self.tried[index] = true;
-            let last = &mut view.last_first[usize::from(severity.code())];
-            assert!(
-                last.is_none_or(|last| last < sequence),
-                "order: {sequence} after {last:?}"
-            );
-            *last = Some(sequence);
-        }
-        *self.open.entry(sequence).or_default() += 1;
+        self.open.entry(sequence).or_default().push_back(parts);
         self.unrecorded += 1;
     }
 
@@ -92,12 +165,12 @@ impl Promises {
             .unwrap_or(false)
     }
 
-    /// The service took a part; `lost` where the answer will not say so.
-    pub(crate) fn taken(&mut self, sequence: u64, part: u16, lost: bool) {
+    /// The service took a part.
+    pub(crate) fn taken(&mut self, sequence: u64, part: u16) {
         let times = self.taken.entry((sequence, part)).or_default();
         *times += 1;
         if *times > 1 {
-            let excuses = self.excuses.entry(sequence).or_default();
+            let excuses = self.excuses.entry((sequence, part)).or_default();
             assert!(
                 *excuses > 0,
                 "{sequence} part {part} taken {times} times without an excuse"
@@ -105,8 +178,53 @@ impl Promises {
             *excuses -= 1;
             self.repeated += 1;
         }
-        if lost {
-            *self.excuses.entry(sequence).or_default() += 1;
+    }
+
+    /// The answer that says that the service took it will not come.
+    pub(crate) fn lost(&mut self, sequence: u64, part: u16) {
+        *self.excuses.entry((sequence, part)).or_default() += 1;
+    }
+
+    /// An answer has come back.
+    pub(crate) fn answered(
+        &mut self,
+        now: Duration,
+        lease: &Lease,
+        carried: &[LeaseKey],
+        answer: &Answer,
+    ) {
+        if let Answer::Refused(refusal) = answer
+            && refusal.fault == Fault::Unclear
+        {
+            for key in carried {
+                let times = self.unclear.entry(key.position.sequence).or_default();
+                *times += 1;
+                if *times > 1 {
+                    self.condemned.insert(key.position.sequence);
+                }
+            }
+        }
+        let lane = lease.destination.id;
+        let host = self.hosts.get_mut(&host(lease)).unwrap();
+        host.ended();
+        match answer {
+            Answer::Refused(refusal) if refusal.fault == Fault::Host => host.fails(lane, now, 5),
+            Answer::MaybeAccepted { .. } => host.probes = host.probes.map(|_| 0),
+            Answer::Accepted { .. } | Answer::Refused(_) => host.works(),
+        }
+        let credential = self.credentials.get_mut(&lease.credential.id).unwrap();
+        credential.ended();
+        match answer {
+            Answer::Refused(refusal) if refusal.fault == Fault::Credential => {
+                if refusal.lasting {
+                    self.condemned.insert(lease.position.sequence);
+                }
+                credential.fails(lane, now, 1);
+            }
+            Answer::Accepted { .. } => credential.works(),
+            Answer::Refused(_) | Answer::MaybeAccepted { .. } => {
+                credential.probes = credential.probes.map(|_| 0);
+            }
         }
     }
 
@@ -123,9 +241,9 @@ impl Promises {
                 .open
                 .get_mut(&settlement.lease.position.sequence)
                 .unwrap();
-            *open -= 1;
+            open.pop_front().expect("a request was open");
             self.unrecorded -= 1;
-            if *open == 0 {
+            if open.is_empty() {
                 self.open.remove(&settlement.lease.position.sequence);
             }
         }
@@ -143,10 +261,14 @@ impl Promises {
     /// begun and were not recorded.
     pub(crate) fn crashed(&mut self, clock_was_set: bool) -> u32 {
         self.unrecorded = 0;
+        self.hosts.clear();
+        self.credentials.clear();
         let mut open = 0;
-        for (sequence, requests) in self.open.drain() {
-            *self.excuses.entry(sequence).or_default() += requests;
-            open += requests;
+        for (_, requests) in self.open.drain() {
+            open += u32::try_from(requests.len()).unwrap();
+            for part in requests.into_iter().flatten() {
+                *self.excuses.entry(part).or_default() += 1;
+            }
         }
         self.worst_crash = self.worst_crash.max(open);
         for view in self.lanes.values_mut() {
@@ -165,4 +287,9 @@ impl Promises {
     pub(crate) fn has(&self, sequence: u64, part: u16) -> bool {
         self.taken.contains_key(&(sequence, part))
     }
+}
+
+fn host(lease: &Lease) -> (ChannelKind, Box<str>) {
+    let destination = &lease.destination;
+    (destination.kind.clone(), destination.base_url.clone())
 }

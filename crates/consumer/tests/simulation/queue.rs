@@ -1,10 +1,13 @@
 //! The queue as a model: what is durable, and what this run has handed out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
 
 use common::{DestinationId, Severity};
 use consumer::{
-    domain::{Lease, Outcome, Position, Progress, Settlement},
+    domain::{Digest, Lease, LeaseKey, Outcome, Position, Progress, Settlement},
     ports::{ParkedLane, Received},
 };
 
@@ -17,6 +20,8 @@ pub(crate) enum State {
     Waiting,
     /// Set aside.
     Parked,
+    /// Part of a digest that another one leads.
+    Digested,
     /// Ended well.
     Delivered,
     /// Ended as a dead letter.
@@ -34,6 +39,10 @@ pub(crate) struct Queue {
     rows: Vec<Row>,
     unfinished: BTreeSet<u64>,
     parked: BTreeMap<(DestinationId, Severity), BTreeSet<u64>>,
+    /// What each digest that has not ended carries, by its lead.
+    digests: HashMap<u64, Box<[LeaseKey]>>,
+    pub(crate) folded: u64,
+    pub(crate) taken_apart: u64,
     /// Of this run.
     waiting: VecDeque<u64>,
     fresh: [VecDeque<u64>; 3],
@@ -84,7 +93,7 @@ impl Queue {
                     let severity = row.lease.alert.severity;
                     self.fresh[usize::from(severity.code())].push_back(*sequence);
                 }
-                State::Parked | State::Delivered | State::Dead => {}
+                State::Parked | State::Digested | State::Delivered | State::Dead => {}
             }
         }
         self.parked
@@ -140,42 +149,103 @@ impl Queue {
             .collect()
     }
 
+    /// The digest on record that a delivery leads, and what it carries.
+    pub(crate) fn digest(&self, lead: u64) -> Option<(&Arc<Digest>, &[LeaseKey])> {
+        let digest = self.row(lead).lease.digest.as_ref()?;
+        Some((digest, &self.digests[&lead]))
+    }
+
     pub(crate) fn settle(&mut self, settlement: &Settlement) {
         let sequence = settlement.lease.position.sequence;
-        let row = &mut self.rows[sequence as usize];
-        if matches!(row.state, State::Delivered | State::Dead) {
+        if matches!(self.state(sequence), State::Delivered | State::Dead) {
             return;
         }
-        let lane = (settlement.lease.destination, settlement.lease.severity);
-        let parked = self.parked.entry(lane).or_default();
-        parked.remove(&sequence);
+        match &settlement.outcome {
+            Outcome::Folded { digest, members } => {
+                for member in members {
+                    let state = self.state(member.position.sequence);
+                    assert!(
+                        matches!(state, State::Open | State::Waiting | State::Parked),
+                        "{member:?} is folded though {state:?}"
+                    );
+                    self.become_state(*member, State::Digested);
+                }
+                self.become_state(settlement.lease, State::Waiting);
+                let lead = &mut self.rows[sequence as usize].lease;
+                lead.digest = Some(Arc::clone(digest));
+                lead.progress.wait = None;
+                self.digests.insert(sequence, members.clone());
+                self.folded += members.len() as u64;
+                return;
+            }
+            Outcome::TakenApart => {
+                let members = self.digests.remove(&sequence).expect("it is a digest");
+                self.taken_apart += 1;
+                self.rows[sequence as usize].lease.digest = None;
+                for member in members {
+                    self.become_state(member, State::Parked);
+                }
+                return;
+            }
+            outcome @ (Outcome::Delivered | Outcome::Dead { .. } | Outcome::Cancelled)
+                if let Some(members) = self.digests.remove(&sequence) =>
+            {
+                for member in members {
+                    self.become_state(member, ended(outcome));
+                }
+            }
+            Outcome::Delivered
+            | Outcome::Dead { .. }
+            | Outcome::Cancelled
+            | Outcome::PartSent
+            | Outcome::Waiting(_)
+            | Outcome::Parked => {}
+        }
         let mut wait = None;
-        row.state = match &settlement.outcome {
-            Outcome::Delivered => State::Delivered,
-            Outcome::Dead { .. } | Outcome::Cancelled => State::Dead,
+        let state = match &settlement.outcome {
             Outcome::PartSent => State::Open,
             Outcome::Waiting(until) => {
                 wait = Some(*until);
                 State::Waiting
             }
-            Outcome::Parked => {
-                parked.insert(sequence);
-                State::Parked
-            }
+            Outcome::Parked => State::Parked,
+            outcome => ended(outcome),
         };
+        self.become_state(settlement.lease, state);
+        let progress = &mut self.rows[sequence as usize].lease.progress;
         let attempts = settlement.attempt.as_ref().map(|attempt| attempt.number);
-        row.lease.progress = Progress {
-            attempts: attempts.unwrap_or(row.lease.progress.attempts),
+        *progress = Progress {
+            attempts: attempts.unwrap_or(progress.attempts),
             parts_sent: settlement.parts_sent,
             wait,
             ..Progress::default()
         };
-        if matches!(row.state, State::Delivered | State::Dead) {
+    }
+
+    fn become_state(&mut self, key: LeaseKey, state: State) {
+        let sequence = key.position.sequence;
+        self.rows[sequence as usize].state = state;
+        let lane = (key.destination, key.severity);
+        let parked = self.parked.entry(lane).or_default();
+        if state == State::Parked {
+            parked.insert(sequence);
+        } else {
+            parked.remove(&sequence);
+        }
+        if matches!(state, State::Delivered | State::Dead) {
             self.unfinished.remove(&sequence);
         }
     }
 
     fn row(&self, sequence: u64) -> &Row {
         &self.rows[sequence as usize]
+    }
+}
+
+fn ended(outcome: &Outcome) -> State {
+    match outcome {
+        Outcome::Delivered => State::Delivered,
+        Outcome::Dead { .. } => State::Dead,
+        other => panic!("{other:?} is no end"),
     }
 }

@@ -18,14 +18,18 @@ use consumer::{
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use crate::{
-    process::MEMORY,
+    process::{MAX_IN_FLIGHT, MEMORY},
     promises::Promises,
     queue::{Queue, State},
-    service::{Character, Content, Place},
+    service::{Character, Content, House, Place},
 };
 
-const LANES: usize = 300;
+const LANES: usize = 400;
+const HOUSED_LANES: usize = 70;
+const TENANT_LANES: usize = 30;
 const QUIET_LANES: usize = 20;
+/// The credential that tenants share, which is revoked now and then.
+pub(crate) const TENANTS: CredentialId = CredentialId(1);
 const START_UTC: i64 = 1_800_000_000_000;
 
 /// Something that is going to happen.
@@ -34,7 +38,7 @@ pub(crate) enum Happening {
     Accept,
     Answer {
         run: u32,
-        lane: DestinationId,
+        lease: Arc<Lease>,
         answered: Box<Answered>,
     },
     Written {
@@ -117,7 +121,22 @@ pub(crate) struct World {
     pub(crate) clocks_to_set: u32,
     pub(crate) next_quiet: usize,
     pub(crate) gtid: Gtid,
-    pub(crate) credential: Arc<Credential>,
+    pub(crate) houses: HashMap<Character, House>,
+    /// One a destination, and the one that tenants share.
+    pub(crate) credentials: Vec<Arc<Credential>>,
+    tenants: Arc<Credential>,
+}
+
+/// A kind of channel that is never sent digests.
+pub(crate) fn plain() -> ChannelKind {
+    ChannelKind::new("plain")
+}
+
+fn credential(id: CredentialId) -> Arc<Credential> {
+    Arc::new(Credential {
+        id,
+        secret: Secret::new("token"),
+    })
 }
 
 impl World {
@@ -148,14 +167,17 @@ impl World {
             clocks_to_set: 10,
             next_quiet: 0,
             gtid: Gtid::random(),
-            credential: Arc::new(Credential {
-                id: CredentialId(1),
-                secret: Secret::new("token"),
-            }),
+            houses: HashMap::new(),
+            credentials: (0..LANES as i64)
+                .map(|index| credential(CredentialId(1000 + index)))
+                .collect(),
+            tenants: credential(TENANTS),
         };
         for index in 0..LANES {
             let character = match index {
                 _ if index < QUIET_LANES => Character::Quiet,
+                _ if index < QUIET_LANES + HOUSED_LANES => Character::Housed,
+                _ if index < QUIET_LANES + HOUSED_LANES + TENANT_LANES => Character::Tenant,
                 _ if index % 100 == 99 => Character::Gone,
                 _ => [
                     Character::Healthy,
@@ -166,7 +188,16 @@ impl World {
                     Character::Forgetful,
                 ][index % 6],
             };
-            let destination = Destination::new(ChannelKind::SLACK, "", &index.to_string());
+            let kind = if index % 2 == 0 {
+                ChannelKind::SLACK
+            } else {
+                plain()
+            };
+            let host = match character {
+                Character::Housed => "https://house",
+                _ => "",
+            };
+            let destination = Destination::new(kind, host, &index.to_string());
             world.places.insert(destination.id, Place::new(character));
             world.destinations.push(Arc::new(destination));
         }
@@ -221,13 +252,20 @@ impl World {
             }
             Happening::Answer {
                 run,
-                lane,
+                lease,
                 answered,
             } if run == self.run => {
+                let own = [lease.key()];
+                let carried = match self.queue.digest(lease.position.sequence) {
+                    Some((_, members)) if lease.digest.is_some() => members,
+                    _ => &own,
+                };
+                self.promises
+                    .answered(self.now, &lease, carried, &answered.answer);
                 if let Answer::Refused(refusal) = &answered.answer
                     && let Some(span) = refusal.retry_after
                 {
-                    self.promises.asked(lane, self.now + span);
+                    self.promises.asked(lease.destination.id, self.now + span);
                 }
                 self.tell(Event::Answered(*answered));
             }
@@ -321,13 +359,24 @@ impl World {
             15..65 => Content::Good(self.rng.random_range(2..5)),
             _ => Content::Good(1),
         };
+        // A tenant's channel is used with another token now and then.
+        let is_tenant =
+            (QUIET_LANES + HOUSED_LANES..QUIET_LANES + HOUSED_LANES + TENANT_LANES).contains(&lane);
+        let credential = if is_tenant && self.rng.random_bool(0.8) {
+            &self.tenants
+        } else {
+            &self.credentials[lane]
+        };
         self.contents.push(content);
         self.accepted_at.push(self.now);
         let alert = Alert {
             id: AlertId(Default::default()),
             gtid: self.gtid.clone(),
             severity,
-            message: Box::default(),
+            message: match self.rng.random_range(0..4) {
+                0 => "node1 down".into(),
+                _ => format!("m{}.", self.queue.next_sequence()).into(),
+            },
             targets: Box::default(),
             accepted_at: self.clocks().utc,
         };
@@ -338,9 +387,10 @@ impl World {
             },
             alert: Arc::new(alert),
             destination: Arc::clone(&self.destinations[lane]),
-            credential: Arc::clone(&self.credential),
+            credential: Arc::clone(credential),
             recipients: Recipients::new(),
             progress: Progress::default(),
+            digest: None,
         });
     }
 
@@ -355,6 +405,9 @@ impl World {
                 }
                 (State::Dead, Content::Bad | Content::Impossible) => dead += 1,
                 (State::Dead, Content::Good(_)) if place.is_hopeless() => dead += 1,
+                (State::Dead, Content::Good(_)) if self.promises.condemned.contains(&sequence) => {
+                    dead += 1;
+                }
                 (state, content) => {
                     panic!(
                         "{sequence} ({content:?}, {:?}) ended {state:?}",
@@ -364,15 +417,17 @@ impl World {
             }
         }
         assert!(
-            self.most_held <= MEMORY + 4 * LANES,
+            self.most_held <= MEMORY + 4 * LANES + 32 * MAX_IN_FLIGHT,
             "{} deliveries were in memory at once",
             self.most_held
         );
         println!(
-            "{} deliveries in {} h: {dead} dead, {} sent twice, {} crashes with at most {} requests \
+            "{} deliveries in {} h: {dead} dead, {} folded, {} digests taken apart, {} sent twice, {} crashes with at most {} requests \
              unrecorded, at most {} in memory",
             self.queue.next_sequence(),
             self.now.as_secs() / 3600,
+            self.queue.folded,
+            self.queue.taken_apart,
             self.promises.repeated,
             self.crashes,
             self.promises.worst_crash,

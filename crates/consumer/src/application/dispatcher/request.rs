@@ -55,7 +55,7 @@ async fn send(outside: &Outside, order: &SendOrder) -> (Answer, u16) {
         let reason = format!("no channel of the kind {kind} is configured");
         return (refused_for_good(reason), 1);
     };
-    let mut parts = channel.parts(&lease.alert.text());
+    let mut parts = channel.parts(&lease.text());
     let count = parts.len();
     // A channel that now cuts into fewer parts than are sent gets its last one
     // again: rather a repeated part than a lost one.

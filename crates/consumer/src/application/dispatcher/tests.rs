@@ -26,7 +26,7 @@ use crate::{
         Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal,
         Settlement,
     },
-    ports::{Message, Pace, ParkedLane},
+    ports::{Message, Pace, ParkedLane, TextLimit},
 };
 
 struct TokioClock(Instant);
@@ -172,6 +172,13 @@ impl Channel for FakeChannel {
         }
     }
 
+    fn text_limit(&self) -> TextLimit {
+        TextLimit {
+            most: 4000,
+            width: str::len,
+        }
+    }
+
     fn parts(&self, text: &str) -> Vec<String> {
         text.split('|').map(str::to_owned).collect()
     }
@@ -305,6 +312,7 @@ fn lease_of(kind: ChannelKind, sequence: u64, address: &str, message: &str) -> L
         }),
         recipients: Recipients::new(),
         progress: Progress::default(),
+        digest: None,
     }
 }
 

@@ -1,12 +1,15 @@
 //! One destination's lane: what waits there, and which goes next.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 
-use common::{Now, Severity};
+use common::{CredentialId, Now, Severity};
 
 use crate::domain::{Fault, Lease, LeaseKey, Position};
 
 use super::{
+    credentials::Credentials,
+    folding::Folding,
+    hosts::HostId,
     pace::Bucket,
     parking::Parking,
     schedule::{Place, Rank},
@@ -25,12 +28,17 @@ pub(super) struct Held {
     since: Duration,
     /// How old it was then.
     age: Duration,
+    /// What its host's breaker had been open for when it was received, in seconds.
+    open_for: u32,
     pub(super) attempts: u32,
     pub(super) parts_sent: u16,
     /// How often it was refused because of its own content.
     pub(super) refusals: u16,
     /// Somebody cancelled it while its request was under way: nothing follows.
     pub(super) cancelled: bool,
+    /// When it was first refused for a reason that nobody knows, in seconds of
+    /// monotonic time, and has been ever since.
+    pub(super) unclear_since: Option<NonZeroU32>,
 }
 
 impl Held {
@@ -50,6 +58,8 @@ impl Held {
         Self {
             since: now.mono,
             age,
+            open_for: 0,
+            unclear_since: None,
             attempts: progress.attempts,
             parts_sent: progress.parts_sent,
             refusals,
@@ -66,6 +76,25 @@ impl Held {
         self.lease.alert.severity
     }
 
+    pub(super) fn credential(&self) -> CredentialId {
+        self.lease.credential.id
+    }
+
+    /// The digest that this one leads, as if it had waited since then.
+    pub(super) fn lead_of(&self, digest: Lease) -> Self {
+        Self {
+            lease: Arc::new(digest),
+            refusals: 0,
+            ..*self
+        }
+    }
+
+    /// What its host's breaker has been open for so far.
+    pub(super) fn received_at(mut self, open_for: Duration) -> Self {
+        self.open_for = u32::try_from(open_for.as_secs()).unwrap_or(u32::MAX);
+        self
+    }
+
     /// Counts an attempt that has ended.
     pub(super) fn tried(&mut self, now: Duration) {
         self.age = self.age_at(now);
@@ -75,6 +104,30 @@ impl Held {
 
     pub(super) fn age_at(&self, now: Duration) -> Duration {
         self.age + now.saturating_sub(self.since)
+    }
+
+    /// It was refused for a reason that nobody knows; answers since when it is
+    /// refused so, where that was not the first time.
+    pub(super) fn refused_unclearly(&mut self, now: Duration) -> Option<Duration> {
+        let since = self.unclear_since;
+        if since.is_none() {
+            let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+            self.unclear_since = NonZeroU32::new(seconds.max(1));
+        }
+        since.map(|since| Duration::from_secs(since.get().into()))
+    }
+
+    /// Whether it is too old to be tried again: for so long attempts were possible,
+    /// or so old it is in all.
+    pub(super) fn is_expired(
+        &self,
+        now: Duration,
+        open_for: Duration,
+        settings: &EngineSettings,
+    ) -> bool {
+        let barred = open_for.saturating_sub(Duration::from_secs(self.open_for.into()));
+        let age = self.age_at(now);
+        age >= settings.max_age_in_all || age.saturating_sub(barred) >= settings.max_age
     }
 
     fn position(&self) -> Position {
@@ -95,11 +148,21 @@ pub(super) struct Trouble {
     pub(super) error: Box<str>,
 }
 
+impl Trouble {
+    /// Nothing goes before this.
+    pub(super) fn until(&self) -> Duration {
+        self.until
+    }
+}
+
 /// A lane. Exists only while something waits, is under way, is parked, or must be
 /// remembered (pace, backoff).
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// Known from the first delivery on.
+    /// Known from the first delivery on, as is the pace.
+    pub(super) host: Option<HostId>,
+    /// Its place in [`EngineSettings::channels`].
+    pub(super) channel: Option<usize>,
     pub(super) bucket: Option<Bucket>,
     /// By [`Severity::code`], each in order of acceptance.
     queues: [VecDeque<Held>; 3],
@@ -109,11 +172,27 @@ pub(super) struct Lane {
     /// Tells the lane's requests apart.
     pub(super) serial: u32,
     turns_since_starved: u8,
+    /// When the service last took a message, in seconds of monotonic time.
+    pub(super) last_success: u32,
     /// Stepped aside because of their own content, each until its own time.
     aside: Vec<(Duration, Held)>,
     pub(super) trouble: Option<Box<Trouble>>,
     pub(super) parking: Option<Box<Parking>>,
+    /// It will be looked at when this credential is well again.
+    pub(super) waits_for: Option<CredentialId>,
+    pub(super) folding: Folding,
     pub(super) place: Place,
+}
+
+/// When a lane may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// From then on.
+    At(Duration),
+    /// Once that credential is well again.
+    Blocked(CredentialId),
+    /// Nothing waits in memory.
+    Nothing,
 }
 
 impl Lane {
@@ -128,12 +207,70 @@ impl Lane {
         self.queues[index(severity)].len()
     }
 
+    /// How many wait for their turn, those on disk included.
+    pub(super) fn waiting(&self) -> u64 {
+        let parked = self.parking.as_ref().map_or(0, |parking| parking.count());
+        let queued: usize = self.queues.iter().map(VecDeque::len).sum();
+        parked + queued as u64
+    }
+
+    /// Those of one severity that wait for their turn, in order.
+    pub(super) fn queue(&self, severity: Severity) -> &VecDeque<Held> {
+        &self.queues[index(severity)]
+    }
+
+    /// Whether that delivery is here.
+    pub(super) fn holds(&self, key: LeaseKey) -> bool {
+        let queue = &self.queues[index(key.severity)];
+        let is_it = |held: &Held| held.position() == key.position;
+        queue
+            .binary_search_by_key(&key.position, Held::position)
+            .is_ok()
+            || self.current.as_ref().is_some_and(is_it)
+            || self.aside.iter().any(|(_, held)| is_it(held))
+    }
+
+    /// A delivery has ended, or was folded.
+    pub(super) fn let_go(&mut self, key: LeaseKey) {
+        if let Some(parking) = &mut self.parking {
+            parking.shelf_mut(key.severity).let_go(key.position);
+        }
+    }
+
+    /// Takes out those that stand there, each queue's in ascending order.
+    pub(super) fn take_out(&mut self, places: &[(Severity, usize)]) -> Vec<Held> {
+        let mut taken = Vec::with_capacity(places.len());
+        for severity in Severity::BY_URGENCY {
+            let mut places = places
+                .iter()
+                .filter(|(other, _)| *other == severity)
+                .map(|(_, place)| *place)
+                .peekable();
+            if places.peek().is_none() {
+                continue;
+            }
+            let queue = std::mem::take(&mut self.queues[index(severity)]);
+            for (place, held) in queue.into_iter().enumerate() {
+                if places.next_if_eq(&place).is_some() {
+                    taken.push(held);
+                } else {
+                    self.queues[index(severity)].push_back(held);
+                }
+            }
+        }
+        taken
+    }
+
     /// Takes in a delivery at its place in the order.
     pub(super) fn insert(&mut self, held: Held) {
         if held.parts_sent > 0 && self.current.is_none() {
             self.current = Some(held);
             return;
         }
+        self.insert_in_order(held);
+    }
+
+    fn insert_in_order(&mut self, held: Held) {
         let queue = &mut self.queues[index(held.severity())];
         let place = match queue.back() {
             Some(last) if last.position() > held.position() => {
@@ -149,18 +286,65 @@ impl Lane {
         self.aside.push((until, held));
     }
 
-    /// From when on the lane may send; `None` where nothing waits in memory.
-    pub(super) fn next_at(&self, settings: &EngineSettings) -> Option<Duration> {
+    /// Takes in a delivery whose credential was refused: it waits in the order, even
+    /// if a part of it is sent, so that others can go on.
+    pub(super) fn insert_blocked(&mut self, held: Held) {
+        self.insert_in_order(held);
+    }
+
+    /// When the lane may send.
+    pub(super) fn next(
+        &self,
+        now: Duration,
+        settings: &EngineSettings,
+        credentials: &Credentials,
+    ) -> Next {
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
         // With so many aside that memory must not take more, the lane waits for
         // them: seconds, since a delivery steps aside only a few times.
         let full = self.aside.len() >= settings.lane_leases;
-        let queued = !full && self.queues.iter().any(|queue| !queue.is_empty());
-        let from = if self.current.is_some() || queued {
-            Duration::ZERO
-        } else {
-            self.aside.iter().map(|(until, _)| *until).min()?
-        };
-        Some(from.max(self.open_at()))
+        let mut queued = self.queues.iter().flatten();
+        if self.current.as_ref().is_some_and(is_free) || (!full && queued.any(is_free)) {
+            return Next::At(self.open_at());
+        }
+        let aside = self
+            .aside
+            .iter()
+            .filter(|(until, held)| *until > now || is_free(held))
+            .map(|(until, _)| *until)
+            .min();
+        if let Some(until) = aside {
+            return Next::At(until.max(self.open_at()));
+        }
+        let blocked = self.blocked();
+        blocked.map_or(Next::Nothing, |held| Next::Blocked(held.credential()))
+    }
+
+    /// The first that waits; asked where all are blocked.
+    fn blocked(&self) -> Option<&Held> {
+        let aside = self.aside.iter().map(|(_, held)| held);
+        let queued = self.queues.iter().rev().filter_map(VecDeque::front);
+        self.current.iter().chain(queued).chain(aside).next()
+    }
+
+    /// A credential for which something waits here, unless the lane says already
+    /// that it waits for one.
+    pub(super) fn blocked_by(
+        &self,
+        now: Duration,
+        credentials: &Credentials,
+    ) -> Option<CredentialId> {
+        if self.waits_for.is_some() || credentials.all_well() {
+            return None;
+        }
+        let aside = self.aside.iter().map(|(_, held)| held);
+        let queued = self.queues.iter().flatten();
+        self.current
+            .iter()
+            .chain(queued)
+            .chain(aside)
+            .map(Held::credential)
+            .find(|credential| credentials.blocks(*credential, now))
     }
 
     /// When the lane can be forgotten, if nothing comes until then.
@@ -214,26 +398,73 @@ impl Lane {
 
     /// Takes out the delivery that goes next: the rest of one sent in part, else
     /// the most urgent, the earliest accepted first; now and then one that has
-    /// waited too long behind more urgent ones.
-    pub(super) fn take_next(&mut self, now: Duration, settings: &EngineSettings) -> Option<Held> {
+    /// waited too long behind more urgent ones. Those whose credential must not be
+    /// used now are passed over.
+    pub(super) fn take_next(
+        &mut self,
+        now: Duration,
+        settings: &EngineSettings,
+        credentials: &Credentials,
+    ) -> Option<Held> {
         self.recall(now);
         if let Some(begun) = self.current.take() {
-            return Some(begun);
+            if !credentials.blocks(begun.credential(), now) {
+                return Some(begun);
+            }
+            self.insert_in_order(begun);
         }
-        let urgent = Severity::BY_URGENCY
-            .into_iter()
-            .find(|severity| self.queued(*severity) > 0)?;
-        let chosen = match self.starved(now, urgent, settings.starvation_limit) {
-            Some(starved) => {
-                self.turns_since_starved = 0;
-                starved
-            }
-            None => {
-                self.turns_since_starved = self.turns_since_starved.saturating_add(1);
-                urgent
-            }
+        let free = self.first_free(now, credentials);
+        let urgent = free.into_iter().flatten().next()?;
+        let starved = self.starved(now, urgent.0, free, settings.starvation_limit);
+        self.turns_since_starved = match starved {
+            Some(_) => 0,
+            None => self.turns_since_starved.saturating_add(1),
         };
-        self.queues[index(chosen)].pop_front()
+        let (severity, at) = starved.unwrap_or(urgent);
+        self.queues[index(severity)].remove(at)
+    }
+
+    /// Of each severity, the most urgent first, the first that may be sent.
+    fn first_free(
+        &self,
+        now: Duration,
+        credentials: &Credentials,
+    ) -> [Option<(Severity, usize)>; 3] {
+        Severity::BY_URGENCY.map(|severity| {
+            self.queues[index(severity)]
+                .iter()
+                .position(|held| !credentials.blocks(held.credential(), now))
+                .map(|at| (severity, at))
+        })
+    }
+
+    /// The order in which a digest takes them in: what is high, then what has waited
+    /// too long, then the rest.
+    pub(super) fn order(
+        &mut self,
+        now: Duration,
+        settings: &EngineSettings,
+        credentials: &Credentials,
+    ) -> Vec<Severity> {
+        let free = self.first_free(now, credentials);
+        let starved = free
+            .into_iter()
+            .flatten()
+            .next()
+            .and_then(|urgent| self.starved(now, urgent.0, free, settings.starvation_limit));
+        self.turns_since_starved = match starved {
+            Some(_) => 0,
+            None => self.turns_since_starved.saturating_add(1),
+        };
+        let starved = starved.map(|(severity, _)| severity);
+        let mut order = vec![Severity::High];
+        order.extend(starved);
+        order.extend(
+            [Severity::Normal, Severity::Low]
+                .into_iter()
+                .filter(|severity| Some(*severity) != starved),
+        );
+        order
     }
 
     /// Takes out a delivery that was cancelled. One in flight is marked instead:
@@ -265,7 +496,7 @@ impl Lane {
     }
 
     /// Puts those aside whose time has come back into the order.
-    fn recall(&mut self, now: Duration) {
+    pub(super) fn recall(&mut self, now: Duration) {
         let mut next = 0;
         while next < self.aside.len() {
             if self.aside[next].0 <= now {
@@ -277,19 +508,25 @@ impl Lane {
         }
     }
 
-    fn starved(&self, now: Duration, urgent: Severity, limit: Duration) -> Option<Severity> {
+    fn starved(
+        &self,
+        now: Duration,
+        urgent: Severity,
+        free: [Option<(Severity, usize)>; 3],
+        limit: Duration,
+    ) -> Option<(Severity, usize)> {
         if self.turns_since_starved < TURNS_BETWEEN_STARVED {
             return None;
         }
-        Severity::BY_URGENCY
-            .into_iter()
-            .filter(|severity| *severity < urgent)
-            .filter_map(|severity| {
-                let first = self.queues[index(severity)].front()?;
-                (first.since + limit <= now).then_some((first.since, severity))
+        free.into_iter()
+            .flatten()
+            .filter(|(severity, _)| *severity < urgent)
+            .filter_map(|(severity, at)| {
+                let first = self.queues[index(severity)].get(at)?;
+                (first.since + limit <= now).then_some((first.since, severity, at))
             })
             .min()
-            .map(|(_, severity)| severity)
+            .map(|(_, severity, at)| (severity, at))
     }
 
     /// Counts a failure that was not a delivery's own; answers how many in a row.
@@ -327,6 +564,7 @@ impl Lane {
     /// The service has taken a message: all is well again. What it asked for
     /// earlier still holds.
     pub(super) fn recover(&mut self, now: Duration) {
+        self.last_success = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
         self.trouble = self
             .trouble
             .take()
@@ -339,13 +577,17 @@ impl Lane {
 
     /// Takes out those that are too old to be tried again while their
     /// destination fails.
-    pub(super) fn take_expired(&mut self, now: Duration, max_age: Duration) -> Vec<Held> {
+    pub(super) fn take_expired(
+        &mut self,
+        now: Duration,
+        open_for: Duration,
+        settings: &EngineSettings,
+    ) -> Vec<Held> {
+        let is_old = |held: &Held| held.is_expired(now, open_for, settings);
         let mut expired = Vec::new();
         for queue in &mut self.queues {
-            if queue.iter().any(|held| held.age_at(now) >= max_age) {
-                let (old, young): (VecDeque<_>, VecDeque<_>) = queue
-                    .drain(..)
-                    .partition(|held| held.age_at(now) >= max_age);
+            if queue.iter().any(is_old) {
+                let (old, young): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(is_old);
                 expired.extend(old);
                 *queue = young;
             }

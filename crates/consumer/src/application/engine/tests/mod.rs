@@ -1,6 +1,8 @@
 //! The engine, told what happens by hand. What it promises, sentence by sentence.
 
+mod breakers;
 mod cancel;
+mod digests;
 mod faults;
 mod memory;
 mod order;
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{Answer, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement, Wait},
-    ports::{Pace, ParkedLane},
+    ports::{Pace, ParkedLane, TextLimit},
 };
 
 const START: i64 = 1_800_000_000_000;
@@ -34,13 +36,18 @@ fn unlimited() -> EngineSettings {
 
 fn paced(per_second: Option<f64>) -> EngineSettings {
     EngineSettings {
-        paces: vec![(
-            ChannelKind::SLACK,
-            Pace {
+        channels: vec![ChannelTraits {
+            kind: ChannelKind::SLACK,
+            pace: Pace {
                 per_second,
                 burst: 4,
             },
-        )],
+            limit: TextLimit {
+                most: 100,
+                width: |text| text.chars().count(),
+            },
+            digest_after: None,
+        }],
         ..EngineSettings::default()
     }
 }
@@ -70,7 +77,24 @@ fn lease(sequence: u64, severity: Severity, to: &str) -> Lease {
         }),
         recipients: Recipients::new(),
         progress: Progress::default(),
+        digest: None,
     }
+}
+
+/// A lease to a host of its own.
+fn lease_at(sequence: u64, severity: Severity, host: &str, to: &str) -> Lease {
+    let mut lease = lease(sequence, severity, to);
+    let host = format!("https://{host}");
+    lease.destination = Arc::new(Destination::new(ChannelKind::SLACK, &host, to));
+    lease
+}
+
+fn with_credential(mut lease: Lease, id: i64) -> Lease {
+    lease.credential = Arc::new(Credential {
+        id: CredentialId(id),
+        secret: Secret::new("token"),
+    });
+    lease
 }
 
 fn high(sequence: u64, to: &str) -> Lease {
@@ -249,6 +273,24 @@ impl Bench {
             order.push(self.answer(accepted()));
         }
         order
+    }
+
+    /// Answers the request of that delivery.
+    fn answer_to(&mut self, sequence: u64, answer: Answer) {
+        let at = self
+            .sends
+            .iter()
+            .position(|order| order.lease.position.sequence == sequence)
+            .expect("its request is under way");
+        let order = self.sends.remove(at).expect("it was found");
+        self.sends.push_front(order);
+        self.answer(answer);
+    }
+
+    /// The deliveries whose requests are under way, in the order in which they began.
+    fn under_way(&self) -> Vec<u64> {
+        let sends = self.sends.iter();
+        sends.map(|send| send.lease.position.sequence).collect()
     }
 
     fn last_outcome(&self) -> &Outcome {

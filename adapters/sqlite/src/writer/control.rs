@@ -193,7 +193,7 @@ impl Controller {
                          ON CONFLICT (sequence, ordinal) DO UPDATE SET state = excluded.state,
                            wait_until = NULL, wait_fault = NULL, wait_asked = NULL,
                            withdrawn_at = excluded.withdrawn_at
-                         WHERE state IN (1, 2)",
+                         WHERE state IN (1, 2) AND digest IS NULL",
                     )?
                     .execute(params![
                         sequence as i64,
@@ -254,7 +254,7 @@ impl Controller {
         let Some((state, severity)) = found else {
             return Ok(Verdict::OnItsWay);
         };
-        if matches!(state, WAITING | PARKED) || self.sending.contains(place) {
+        if matches!(state, WAITING | PARKED | DIGESTED) || self.sending.contains(place) {
             return Ok(Verdict::OnItsWay);
         }
         let has_credential = transaction
@@ -275,11 +275,11 @@ impl Controller {
                  FROM delivery WHERE sequence = ?1 AND ordinal = ?2 AND result IS NOT NULL",
             )?
             .execute(key)?;
-        let was_sent = matches!(state, DELIVERED | DIGESTED);
+        let was_sent = state == DELIVERED;
         transaction
             .prepare_cached(
                 "UPDATE delivery SET state = ?3, wait_until = NULL, wait_fault = NULL,
-                   wait_asked = NULL, reason = NULL, withdrawn_at = NULL, replayed_at = ?4,
+                   wait_asked = NULL, reason = NULL, withdrawn_at = NULL, replayed_at = ?4, digest = NULL,
                    repeated = iif(?5, 1, repeated), parts_sent = iif(?6, parts_sent, 0)
                  WHERE sequence = ?1 AND ordinal = ?2",
             )?

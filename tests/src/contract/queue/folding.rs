@@ -92,6 +92,7 @@ pub async fn a_digest_waits_as_any_delivery_and_its_members_with_it<Q: QueueUnde
         attempts: 2,
         parts_sent: 0,
         wait: Some(wait(5)),
+        ..Progress::default()
     };
     assert_eq!(again[0].progress, progress);
 }

@@ -25,6 +25,7 @@ impl Engine {
             return;
         };
         lane.in_flight = false;
+        self.schedule.end(lane.sends_tail);
         self.in_flight -= 1;
         held.tried(now.mono);
 

@@ -80,7 +80,7 @@ impl Engine {
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             clock: ClockWatch::default(),
             lanes: Lanes::default(),
-            schedule: Schedule::new(),
+            schedule: Schedule::new(settings.max_in_flight),
             fetches: Fetches::default(),
             outbox: Outbox::default(),
             ages: Ages::default(),
@@ -208,7 +208,7 @@ impl Engine {
             {
                 return None;
             }
-            let id = self.schedule.next_in_line(|id| self.lanes.place_of(id))?;
+            let (id, rank) = self.schedule.next_in_line(|id| self.lanes.place_of(id))?;
             let Some(lane) = self.lanes.get_mut(id) else {
                 continue;
             };
@@ -222,6 +222,8 @@ impl Engine {
             }
             lane.serial = lane.serial.wrapping_add(1);
             lane.in_flight = true;
+            lane.sends_tail = rank.is_tail;
+            self.schedule.begin(rank);
             self.in_flight += 1;
             let order = SendOrder {
                 ticket: Ticket {

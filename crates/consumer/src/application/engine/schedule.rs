@@ -63,19 +63,33 @@ pub(super) enum Place {
 /// go first and the others still move.
 const TURNS: [u32; 6] = [1, 1, 2, 4, 8, 16];
 
+/// The requests in flight that belong to tails. Not all may: a tail that gets no
+/// answers, or as many as the machine can take, would hold up what comes after it.
+#[derive(Debug)]
+struct Tails {
+    in_flight: usize,
+    most: usize,
+}
+
 /// The lines and the timers.
 #[derive(Debug)]
 pub(super) struct Schedule {
     lines: [VecDeque<(DestinationId, u64)>; 6],
     turns_left: [u32; 6],
     in_line: usize,
+    tails: Tails,
     next_stamp: u64,
     timers: BinaryHeap<Reverse<(Duration, DestinationId)>>,
 }
 
 impl Schedule {
-    pub(super) fn new() -> Self {
+    /// An empty one, for so many requests in flight, of which half may be of tails.
+    pub(super) fn new(max_in_flight: usize) -> Self {
         Self {
+            tails: Tails {
+                in_flight: 0,
+                most: (max_in_flight / 2).max(1),
+            },
             lines: Default::default(),
             turns_left: TURNS,
             in_line: 0,
@@ -119,17 +133,29 @@ impl Schedule {
         *place = Place::Nowhere;
     }
 
-    /// The lane whose turn it is. It stays in line until it leaves.
+    /// Takes note that a request of that rank begins.
+    pub(super) fn begin(&mut self, rank: Rank) {
+        self.tails.in_flight += usize::from(rank.is_tail);
+    }
+
+    /// Takes note that a request has ended, which belonged to a tail or not.
+    pub(super) fn end(&mut self, was_tail: bool) {
+        self.tails.in_flight -= usize::from(was_tail);
+    }
+
+    /// The lane whose turn it is, and with what. It stays in line until it leaves.
     pub(super) fn next_in_line(
         &mut self,
         place_of: impl Fn(DestinationId) -> Place,
-    ) -> Option<DestinationId> {
+    ) -> Option<(DestinationId, Rank)> {
         if self.in_line == 0 {
             self.lines.iter_mut().for_each(VecDeque::clear);
             return None;
         }
+        let has_room = self.tails.in_flight < self.tails.most;
         loop {
-            for rank in Rank::by_urgency() {
+            let ranks = || Rank::by_urgency().filter(|rank| has_room || !rank.is_tail);
+            for rank in ranks() {
                 let line = rank.line();
                 while self.turns_left[line] > 0 {
                     let Some((id, stamp)) = self.lines[line].pop_front() else {
@@ -137,11 +163,14 @@ impl Schedule {
                     };
                     if place_of(id) == Place::InLine(rank, stamp) {
                         self.turns_left[line] -= 1;
-                        return Some(id);
+                        return Some((id, rank));
                     }
                 }
             }
-            // Every line is empty or has had its turns, and some lane is in one.
+            if ranks().all(|rank| self.lines[rank.line()].is_empty()) {
+                return None;
+            }
+            // Every line has had its turns.
             self.turns_left = TURNS;
         }
     }
@@ -193,7 +222,7 @@ mod tests {
     impl Lanes {
         fn new() -> Self {
             Self {
-                schedule: Schedule::new(),
+                schedule: Schedule::new(1000),
                 places: HashMap::new(),
             }
         }
@@ -221,7 +250,8 @@ mod tests {
         }
 
         fn take_turn(&mut self) -> Option<u64> {
-            let id = self.schedule.next_in_line(|id| self.places[&id])?;
+            let (id, rank) = self.schedule.next_in_line(|id| self.places[&id])?;
+            self.schedule.begin(rank);
             self.schedule.leave(self.places.get_mut(&id).unwrap());
             Some(id.0)
         }
@@ -264,6 +294,19 @@ mod tests {
         assert!(turn_of(1000) < turn_of(99));
         assert!(turn_of(2000) < turn_of(99), "a lower severity still moves");
         assert_eq!(turns.len(), 102);
+    }
+
+    #[test]
+    fn tails_leave_half_of_the_requests_in_flight_to_others() {
+        let mut lanes = Lanes::new();
+        (0..600).for_each(|n| lanes.line_up_at(n, Severity::High, FIRST));
+        let turns = std::iter::from_fn(|| lanes.take_turn()).count();
+        assert_eq!(turns, 500);
+        lanes.line_up(1000, Severity::Low);
+        assert_eq!(lanes.take_turn(), Some(1000));
+        assert_eq!(lanes.take_turn(), None);
+        lanes.schedule.end(true);
+        assert_eq!(lanes.take_turn(), Some(500));
     }
 
     #[test]

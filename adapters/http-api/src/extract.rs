@@ -15,7 +15,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{errors::ApiError, router::App};
 
 /// The usual time for a body to arrive whole.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest JSON body: 1 MiB.
 const JSON_LIMIT: usize = 1 << 20;

@@ -11,7 +11,7 @@ use crate::config::settings::LogSettings;
 use crate::config::values::{LogFilter, LogFormat};
 
 /// Lines that wait for a slow terminal, pipe or disk before lines are dropped.
-const WAITING_LINES: usize = 8_192;
+const WAITING_LINES: usize = 4_096;
 
 /// A running log.
 pub(crate) struct Logging {

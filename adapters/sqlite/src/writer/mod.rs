@@ -9,6 +9,7 @@ pub(crate) mod settle;
 mod trim;
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -60,6 +61,45 @@ pub(crate) enum Command {
     },
     Control(control::Task),
     Close,
+}
+
+/// An alert to more deliveries than this is large: writing it takes milliseconds.
+const LARGE: usize = 5_000;
+
+/// The commands that wait for a commit. At most one large alert goes into each, so
+/// that many at once do not hold up everybody else's.
+#[derive(Default)]
+struct Waiting {
+    small: Vec<Command>,
+    large: VecDeque<Command>,
+    is_closing: bool,
+}
+
+impl Waiting {
+    fn add(&mut self, command: Command) {
+        match &command {
+            Command::Close => self.is_closing = true,
+            Command::Accept { accepted, .. } if accepted.deliveries.len() > LARGE => {
+                self.large.push_back(command);
+            }
+            _ => self.small.push(command),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.small.is_empty() && self.large.is_empty()
+    }
+
+    /// Whether the writer was told to end and has carried out all that came before.
+    fn is_over(&self) -> bool {
+        self.is_closing && self.is_empty()
+    }
+
+    fn next_batch(&mut self) -> Vec<Command> {
+        let mut batch = std::mem::take(&mut self.small);
+        batch.extend(self.large.pop_front());
+        batch
+    }
 }
 
 /// What a command has written in the transaction under way.
@@ -166,6 +206,14 @@ struct Writer {
     health: Arc<Mutex<Result<(), String>>>,
 }
 
+/// However the writer ends, nothing can be written after it.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let ended = Err("the store has ended; restart the process".to_owned());
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = ended;
+    }
+}
+
 impl Writer {
     fn new(parts: Parts, health: Arc<Mutex<Result<(), String>>>) -> Result<Self, OpenError> {
         let Parts {
@@ -203,24 +251,22 @@ impl Writer {
     }
 
     fn run(mut self, commands: &Receiver<Command>) {
-        let mut is_closing = false;
-        while !is_closing {
-            let mut batch = Vec::new();
-            match commands.recv_timeout(self.pause()) {
-                Ok(first) => batch.push(first),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+        let mut waiting = Waiting::default();
+        while !waiting.is_over() {
+            if waiting.is_empty() {
+                match commands.recv_timeout(self.pause()) {
+                    Ok(first) => waiting.add(first),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
             }
             // What arrived during the last commit shares this one.
-            while batch.len() < BATCH
+            while waiting.small.len() < BATCH
                 && let Ok(command) = commands.try_recv()
             {
-                batch.push(command);
+                waiting.add(command);
             }
-            is_closing = batch
-                .iter()
-                .any(|command| matches!(command, Command::Close));
-            self.perform(batch);
+            self.perform(waiting.next_batch());
             if self.last_round.elapsed() >= self.round() {
                 self.look_around();
             }

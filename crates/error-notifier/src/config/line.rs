@@ -24,7 +24,19 @@ pub(crate) fn one_line(error: &clap::Error, place: &Place<'_>) -> String {
         line.push_str("; ");
         line.push_str(&tip);
     }
-    relocated(line, error, place)
+    without_password(relocated(line, error, place))
+}
+
+/// What is refused is shown, but not the user and password of a URL in it.
+fn without_password(line: String) -> String {
+    let Some((before, rest)) = line.split_once("://") else {
+        return line;
+    };
+    let authority = rest.split(['/', '\'', ' ']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(at) => format!("{before}://…{}", &rest[at..]),
+        None => line,
+    }
 }
 
 /// The argument that `error` is about, as in `--slack-burst <MESSAGES>`.
@@ -87,6 +99,17 @@ mod tests {
         );
         let place = Place::Environment("X_BURST");
         assert!(line(&["--burst=0"], &place).contains("environment variable X_BURST:"));
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let line = "invalid value 'https://ann:pass@host/x' for '--url'".to_owned();
+        assert_eq!(
+            without_password(line),
+            "invalid value 'https://…@host/x' for '--url'"
+        );
+        let plain = "see https://host/x for mail@host".to_owned();
+        assert_eq!(without_password(plain.clone()), plain);
     }
 
     #[test]

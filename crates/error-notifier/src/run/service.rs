@@ -1,6 +1,7 @@
 //! The embedded form: API, store and delivery in one process.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ impl Service {
     ) -> Result<Self, Failure> {
         let listener = bind(settings.listen, "--listen").await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        if settings.history.unsafe_synchronous_off {
+            tracing::warn!("synchronous writing is off: a 200 is NOT durable");
+        }
         let store = Store::open(store_settings(&settings), clock.clone())
             .map_err(|error| Failure::BadInput(error.to_string()))?;
         Ok(Self {
@@ -76,7 +80,8 @@ impl Service {
         self.store.metrics.register(&mut registry);
         register_dropped_lines(&mut registry, &self.dropped_log_lines);
         let router = http_api::router(self.api_state(registry, readiness.clone()));
-        let accepting_ends = accepting_ends(shutdown, readiness, self.settings.http.drain_delay);
+        let accepting_ends =
+            accepting_ends(shutdown, readiness.clone(), self.settings.http.drain_delay);
 
         let Self {
             settings,
@@ -84,15 +89,30 @@ impl Service {
             store,
             ..
         } = self;
-        let delivering: JoinHandle<_> =
+        let mut delivering: JoinHandle<_> =
             tokio::spawn(dispatcher.run(accepting_ends.clone().wait(), DRAIN_DEADLINE));
         let server = ServerSettings {
             max_connections: settings.http.max_connections as usize,
             drain_deadline: DRAIN_DEADLINE,
             ..ServerSettings::default()
         };
-        http_api::serve(listener, router, server, accepting_ends.wait()).await;
-        let delivered = delivering.await;
+        let mut serving = pin!(http_api::serve(
+            listener,
+            router,
+            server,
+            accepting_ends.wait()
+        ));
+        let delivered = tokio::select! {
+            _ = &mut serving => delivering.await,
+            // Who accepts what nobody delivers looks alive and is not: end at once,
+            // and let the supervisor start anew.
+            delivered = &mut delivering => {
+                if readiness.is_draining() {
+                    serving.await;
+                }
+                delivered
+            }
+        };
         store.close();
         match delivered {
             Ok(Ok(())) => Ok(()),

@@ -38,6 +38,10 @@ impl AlertRequest {
                 format!("must name at most {MAX_TARGETS} targets."),
             );
         }
+        if let Some(place) = targets.iter().position(|target| !is_well_formed(target)) {
+            let problem = "must not hold control characters, nor begin or end with white space";
+            return refuse("target", format!("{problem} (number {}).", place + 1));
+        }
         if severity.is_empty() {
             return refuse("severity", "must be given.".into());
         }
@@ -73,6 +77,12 @@ impl AlertRequest {
         }
         Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).into_bytes()
     }
+}
+
+/// No name has these, so a target that has them is a mistake of its caller, who
+/// would rather hear of it than reach nobody.
+fn is_well_formed(target: &str) -> bool {
+    target.trim().len() == target.len() && !target.chars().any(char::is_control)
 }
 
 /// The answer to an accepted alert.

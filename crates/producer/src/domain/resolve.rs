@@ -24,10 +24,19 @@ pub struct Resolution {
 pub fn resolve(directory: &Directory, targets: &[Box<str>]) -> Resolution {
     let mut recipients = Found::default();
     let mut unknown = Vec::new();
+    let mut seen = HashSet::with_capacity(targets.len());
     for (place, text) in targets.iter().enumerate() {
+        // A target named again reaches nobody more, however many it reaches.
+        if !seen.insert(&**text) {
+            continue;
+        }
         let target = u32::try_from(place).unwrap_or(u32::MAX);
         let matched = match Target::parse(text) {
-            Target::All => recipients.add_each(directory.users(), target),
+            Target::All => {
+                let any = recipients.add_each(directory.users(), target);
+                recipients.has_everybody = true;
+                any
+            }
             Target::User(name) => recipients.add_each(directory.user_named(name), target),
             Target::Group(name) => {
                 let group = directory.group_named(name);
@@ -53,6 +62,8 @@ pub fn resolve(directory: &Directory, targets: &[Box<str>]) -> Resolution {
 #[derive(Default)]
 struct Found {
     users: HashSet<UserId>,
+    /// Nobody can be added any more.
+    has_everybody: bool,
     deliveries: Vec<Delivery>,
     places: HashMap<(DestinationId, CredentialId), usize>,
 }
@@ -67,6 +78,9 @@ impl Found {
         let mut any = false;
         for user in users {
             any = true;
+            if self.has_everybody {
+                break;
+            }
             if self.users.insert(user.id) {
                 self.add(user, target);
             }

@@ -39,6 +39,15 @@ fn a_name_that_nobody_has_counts_nobody_and_is_named_as_unknown() {
 }
 
 #[test]
+fn a_target_named_again_changes_nothing_and_is_unknown_once() {
+    let found = reach(&[
+        "@nobody", "@ann", "@nobody", "@ann", "@all", "@all", "@nope", "@@nobody",
+    ]);
+    assert_eq!(found.user_count, 2);
+    assert_eq!(found.unknown, [0, 6, 7]);
+}
+
+#[test]
 fn names_are_compared_with_case() {
     assert_eq!(reach(&["@Ann", "@@Admins"]).user_count, 0);
 }

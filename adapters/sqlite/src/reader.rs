@@ -44,6 +44,10 @@ const UNPARK: &str = "SELECT sequence, ordinal FROM delivery
        AND (sequence, ordinal) > (?3, ?4)
      ORDER BY sequence, ordinal LIMIT ?5";
 
+/// All of an alert; [`opened`] reads it. Its sequence number comes last.
+pub(crate) const ALERT: &str =
+    "SELECT id, gtid, severity, accepted_at, message, targets, recipients, sequence FROM alert";
+
 /// Which deliveries of an alert have rows, from one ordinal on.
 const KNOWN: &str = "SELECT ordinal FROM delivery
      WHERE sequence = ?1 AND ordinal >= ?2 ORDER BY ordinal";
@@ -291,10 +295,7 @@ pub(crate) fn open_alert(
     sequence: u64,
 ) -> Result<Option<Opened>, rusqlite::Error> {
     connection
-        .prepare_cached(
-            "SELECT id, gtid, severity, accepted_at, message, targets, recipients
-             FROM alert WHERE sequence = ?1",
-        )?
+        .prepare_cached(&format!("{ALERT} WHERE sequence = ?1"))?
         .query_row([sequence as i64], |row| opened(row, sequence))
         .optional()
 }

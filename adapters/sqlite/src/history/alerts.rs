@@ -4,8 +4,15 @@ use common::{Severity, UtcMillis};
 use producer::ports::{AlertFilter, AlertPage, AlertSummary, DeliveryState};
 use rusqlite::{Row, params};
 
-use super::{View, records};
-use crate::{handoff::Opened, reader::opened, writer::blocks::BLOCK_BITS};
+use super::{
+    View,
+    blocks::{self, Wanted},
+    records,
+};
+use crate::{
+    handoff::Opened,
+    reader::{ALERT, opened},
+};
 
 /// What one page may cost, in alerts looked at; about 30 ms.
 const BUDGET: usize = 16_000;
@@ -13,17 +20,6 @@ const BUDGET: usize = 16_000;
 const BLOCK: usize = 200;
 /// Deliveries that cost as much as an alert does.
 const DELIVERIES: usize = 8;
-
-/// The blocks that may hold what matches, the last first. The parameters for what
-/// is not asked for are null.
-const BLOCKS: &str = "SELECT block FROM alert_block
-     WHERE block <= ?1 AND (?2 IS NULL OR last_at >= ?2) AND (?3 IS NULL OR first_at <= ?3)
-       AND CASE ?4 WHEN 0 THEN low WHEN 1 THEN normal WHEN 2 THEN high ELSE 1 END > 0
-     ORDER BY block DESC";
-
-const COLUMNS: &str =
-    "SELECT id, gtid, severity, accepted_at, message, targets, recipients, sequence
-     FROM alert";
 
 const OF_BLOCK: &str = "WHERE sequence >= ?5 AND sequence < ?1
        AND (?2 IS NULL OR accepted_at >= ?2) AND (?3 IS NULL OR accepted_at <= ?3)
@@ -65,35 +61,30 @@ pub(super) fn page(
 
 /// Walks the blocks.
 fn by_block(view: View<'_>, before: i64, page: &mut Filling<'_>) -> Result<(), rusqlite::Error> {
-    let since = page.filter.since.map(|since| since.0);
-    let until = page.filter.until.map(|until| until.0);
-    let severity = page.filter.severity.map(Severity::code);
-    let mut blocks = view.connection.prepare_cached(BLOCKS)?;
-    let mut blocks = blocks.query(params![
-        before.saturating_sub(1) >> BLOCK_BITS,
-        since,
-        until,
-        severity
-    ])?;
-    let query = format!("{COLUMNS} {OF_BLOCK}");
-    while let Some(row) = blocks.next()? {
-        let block: i64 = row.get(0)?;
-        let first = block << BLOCK_BITS;
-        let end = before.min((block + 1) << BLOCK_BITS);
+    let wanted = Wanted {
+        since: page.filter.since,
+        until: page.filter.until,
+        severity: page.filter.severity,
+    };
+    let query = format!("{ALERT} {OF_BLOCK}");
+    blocks::walk(view.connection, wanted, before, |first, end| {
         let mut alerts = view.connection.prepare_cached(&query)?;
-        let mut alerts = alerts.query(params![end, since, until, severity, first])?;
+        let mut alerts = alerts.query(params![
+            end,
+            wanted.since.map(|since| since.0),
+            wanted.until.map(|until| until.0),
+            wanted.severity.map(Severity::code),
+            first
+        ])?;
         while let Some(row) = alerts.next()? {
             if page.is_done(row.get::<_, i64>(7)? as u64) {
-                return Ok(());
+                return Ok(false);
             }
             page.consider(view, row)?;
         }
         page.spent += BLOCK;
-        if page.is_done(first as u64) {
-            return Ok(());
-        }
-    }
-    Ok(())
+        Ok(!page.is_done(first as u64))
+    })
 }
 
 /// Walks what an index of a state knows.
@@ -105,7 +96,7 @@ fn by_state(
 ) -> Result<(), rusqlite::Error> {
     let mut candidates = view.connection.prepare_cached(candidates)?;
     let mut candidates = candidates.query([before])?;
-    let query = format!("{COLUMNS} WHERE sequence = ?1");
+    let query = format!("{ALERT} WHERE sequence = ?1");
     while let Some(candidate) = candidates.next()? {
         let sequence: i64 = candidate.get(0)?;
         if page.is_done(sequence as u64 + 1) {
@@ -222,14 +213,14 @@ mod tests {
         let path = folder.path().join("db");
         let mut connection = schema::open(&path, crate::Synchronous::Off).unwrap();
         schema::migrate(&mut connection).unwrap();
-        for query in [DEAD, CANCELLED, OPEN, BLOCKS] {
+        for query in [DEAD, CANCELLED, OPEN] {
             let plan = plan(&connection, query);
             assert!(!plan.contains("TEMP B-TREE"), "{query}: {plan}");
         }
         for query in [DEAD, CANCELLED] {
             assert!(plan(&connection, query).contains("USING COVERING INDEX delivery_"));
         }
-        let of_block = plan(&connection, &format!("{COLUMNS} {OF_BLOCK}"));
+        let of_block = plan(&connection, &format!("{ALERT} {OF_BLOCK}"));
         assert!(of_block.contains("USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"));
     }
 }

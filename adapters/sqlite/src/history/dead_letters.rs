@@ -7,13 +7,10 @@ use consumer::domain::Position;
 use producer::ports::{DeadLetter, DeadLetterFilter, DeadLetterPage, DeliveryPlace, Selection};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{View, records};
+use super::{View, blocks, records};
 use crate::{
     reader::destination,
-    writer::{
-        blocks::BLOCK_BITS,
-        settle::{PARKED, WAITING},
-    },
+    writer::settle::{DIGESTED, PARKED, WAITING},
 };
 
 /// Rows that one page may look at; about 30 ms.
@@ -142,14 +139,10 @@ fn sent_to(
         return Ok(found.finish());
     };
     let (mut sequence, ordinal) = bound(before);
-    // Nothing above the last block that begins in time.
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT max(block) FROM alert_block WHERE first_at <= ?1")?
-        .query_row([accepted.end().0], |row| row.get(0))?;
-    let Some(last) = last else {
+    let Some(end) = blocks::end_until(connection, *accepted.end())? else {
         return Ok(found.finish());
     };
-    sequence = sequence.min((last + 1) << BLOCK_BITS);
+    sequence = sequence.min(end);
     let mut rows = connection.prepare_cached(ALL)?;
     let mut rows = rows.query(params![sequence, ordinal, first])?;
     while let Some(row) = rows.next()? {
@@ -161,7 +154,7 @@ fn sent_to(
             break;
         }
         let is_there = row.get::<_, i64>(2)? as u64 == destination.0;
-        let has_ended = !matches!(row.get(3)?, WAITING | PARKED);
+        let has_ended = !matches!(row.get(3)?, WAITING | PARKED | DIGESTED);
         let matches = is_there
             && has_ended
             && times
@@ -181,10 +174,7 @@ fn first_since(
     let Some(since) = since else {
         return Ok(Some(0));
     };
-    let block: Option<i64> = connection
-        .prepare_cached("SELECT min(block) FROM alert_block WHERE last_at >= ?1")?
-        .query_row([since.0], |row| row.get(0))?;
-    Ok(block.map(|block| block << BLOCK_BITS))
+    blocks::first_since(connection, since)
 }
 
 fn bound(before: Option<DeliveryPlace>) -> (i64, i64) {

@@ -4,16 +4,11 @@ use common::{AlertId, DeliveryId, UtcMillis};
 use consumer::domain::Position;
 use rusqlite::{Connection, params};
 
+use super::blocks::{self, Wanted};
 use crate::{
     packed::unpack_deliveries,
     reader::{damaged, uuid},
-    writer::blocks::BLOCK_BITS,
 };
-
-/// The blocks with an alert that may have been accepted at that time: one or two,
-/// more where the clock was set back over it.
-const BLOCKS_AT: &str = "SELECT block FROM alert_block
-     WHERE first_at <= ?1 AND last_at >= ?1 ORDER BY block DESC";
 
 const ALERTS_AT: &str = "SELECT sequence, id, recipients FROM alert
      WHERE sequence >= ?1 AND sequence < ?2 AND accepted_at = ?3";
@@ -42,26 +37,32 @@ pub(super) fn delivery(
     })
 }
 
-/// What `pick` makes of the first alert accepted at that time that it wants.
+/// What `pick` makes of the first alert accepted at that time that it wants. Of the
+/// blocks that have a summary it looks through one or two, and more only where the
+/// clock was set back over that time.
 fn at<T>(
     connection: &Connection,
     time: UtcMillis,
     pick: impl Fn(u64, AlertId, &[u8]) -> Result<Option<T>, rusqlite::Error>,
 ) -> Result<Option<T>, rusqlite::Error> {
-    let mut blocks = connection.prepare_cached(BLOCKS_AT)?;
-    let mut blocks = blocks.query([time.0])?;
-    while let Some(row) = blocks.next()? {
-        let block: i64 = row.get(0)?;
-        let bounds = params![block << BLOCK_BITS, (block + 1) << BLOCK_BITS, time.0];
+    let wanted = Wanted {
+        since: Some(time),
+        until: Some(time),
+        severity: None,
+    };
+    let mut picked = None;
+    blocks::walk(connection, wanted, i64::MAX, |first, end| {
         let mut alerts = connection.prepare_cached(ALERTS_AT)?;
-        let mut alerts = alerts.query(bounds)?;
+        let mut alerts = alerts.query(params![first, end, time.0])?;
         while let Some(row) = alerts.next()? {
             let id = AlertId(uuid(row, 1)?);
             let recipients = row.get_ref(2)?.as_blob()?;
-            if let Some(picked) = pick(row.get::<_, i64>(0)? as u64, id, recipients)? {
-                return Ok(Some(picked));
+            picked = pick(row.get::<_, i64>(0)? as u64, id, recipients)?;
+            if picked.is_some() {
+                return Ok(false);
             }
         }
-    }
-    Ok(None)
+        Ok(true)
+    })?;
+    Ok(picked)
 }

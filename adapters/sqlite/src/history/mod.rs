@@ -5,10 +5,11 @@
 //! number of rows: what it has not reached, the next page goes on with.
 //!
 //! Alerts are in order of their sequence numbers. `alert_block` sums up each 1,024
-//! of them, and by it a filter of time or severity passes over what cannot match,
-//! and an id is found by the time that stands in it.
+//! of them but the last, and by it a filter of time or severity passes over what
+//! cannot match, and an id is found by the time that stands in it (`blocks.rs`).
 
 mod alerts;
+mod blocks;
 mod dead_letters;
 mod events;
 mod find;
@@ -32,7 +33,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use crate::{schema, sending::Sending};
+use crate::{feed::End, schema, sending::Sending};
 
 /// Queries at once; more wait for their turn.
 const CONNECTIONS: usize = 2;
@@ -41,8 +42,8 @@ const CONNECTIONS: usize = 2;
 pub struct SqliteHistory {
     shared: Arc<Shared>,
     permits: Semaphore,
-    /// The last row of `feed`.
-    last: watch::Sender<u64>,
+    /// How far the feed goes.
+    end: watch::Sender<End>,
 }
 
 struct Shared {
@@ -64,21 +65,19 @@ impl SqliteHistory {
         writer: &Connection,
     ) -> Result<Self, rusqlite::Error> {
         let idle = (0..CONNECTIONS).map(|_| schema::open_reader(path));
-        let query = "SELECT coalesce(max(id), 0) FROM feed";
-        let last = writer.query_row(query, [], |row| row.get::<_, i64>(0))? as u64;
         Ok(Self {
             shared: Arc::new(Shared {
                 idle: Mutex::new(idle.collect::<Result<_, _>>()?),
                 sending,
             }),
             permits: Semaphore::new(CONNECTIONS),
-            last: watch::Sender::new(last),
+            end: watch::Sender::new(End::read(writer)?),
         })
     }
 
     /// What the writer tells of its commits by.
-    pub(crate) fn feed(&self) -> watch::Sender<u64> {
-        self.last.clone()
+    pub(crate) fn feed(&self) -> watch::Sender<End> {
+        self.end.clone()
     }
 
     /// The sequence number of an alert.
@@ -167,20 +166,20 @@ impl History for SqliteHistory {
     }
 
     fn now(&self) -> EventId {
-        EventId::end_of(*self.last.borrow())
+        self.end.borrow().id()
     }
 
     async fn events(&self, after: EventId, room: usize) -> Result<Events, HistoryError> {
-        let mut last = self.last.subscribe();
+        let mut end = self.end.subscribe();
         loop {
-            let known = *last.borrow_and_update();
+            let known = *end.borrow_and_update();
             let found = self
                 .read(move |view| events::after(view, after, known, room))
                 .await?;
             if let Some(events) = found {
                 return Ok(events);
             }
-            last.changed().await.map_err(|_| HistoryError::Closed)?;
+            end.changed().await.map_err(|_| HistoryError::Closed)?;
         }
     }
 }

@@ -26,7 +26,7 @@ impl Acceptor {
         Ok(Self {
             committed: last,
             last,
-            blocks: Blocks::default(),
+            blocks: Blocks::read(connection, last)?,
         })
     }
 
@@ -42,6 +42,12 @@ impl Acceptor {
 
     pub(super) fn committed(&mut self) {
         self.committed = self.last;
+        self.blocks.committed();
+    }
+
+    /// The sequence number of the last alert accepted, within the transaction.
+    pub(super) fn last(&self) -> u64 {
+        self.last
     }
 
     pub(super) fn accept(

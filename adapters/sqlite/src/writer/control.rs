@@ -121,7 +121,7 @@ impl Controller {
                         self.replay(transaction, *place, now)?
                     };
                     if verdict == Verdict::Replayed {
-                        feed.add(Entry::Delivery {
+                        feed.add(Entry {
                             place: *place,
                             state: QUEUED_AGAIN,
                         });
@@ -215,7 +215,7 @@ impl Controller {
                     destination,
                     severity,
                 });
-                feed.add(Entry::Delivery {
+                feed.add(Entry {
                     place: position,
                     state: CANCELLED,
                 });

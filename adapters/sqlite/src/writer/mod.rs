@@ -364,13 +364,8 @@ impl Writer {
         for command in batch {
             written.push(match (command, &refusal) {
                 (Command::Accept { accepted, key, .. }, None) => {
-                    let written =
-                        self.acceptor
-                            .accept(&transaction, accepted, key.as_ref(), now)?;
-                    if let Written::Accepted { sequence } = written {
-                        self.feed.add(Entry::Accepted(sequence));
-                    }
-                    written
+                    self.acceptor
+                        .accept(&transaction, accepted, key.as_ref(), now)?
                 }
                 (Command::Accept { .. }, Some(reason)) => {
                     Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
@@ -378,7 +373,7 @@ impl Writer {
                 (Command::Settle { settlements, .. }, _) => {
                     let settled = settle::settle(&transaction, settlements)?;
                     for (place, state) in settled.changed {
-                        self.feed.add(Entry::Delivery { place, state });
+                        self.feed.add(Entry { place, state });
                     }
                     Written::Settled {
                         ended: settled.ended,
@@ -402,7 +397,7 @@ impl Writer {
             });
         }
         self.acceptor.end(&transaction)?;
-        self.feed.write(&transaction, now)?;
+        self.feed.write(&transaction, self.acceptor.last(), now)?;
         if self.trimmer.is_due() {
             self.trimmer.step(&transaction, now, is_short)?;
         }

@@ -279,9 +279,9 @@ pub struct DeadLetterPage {
 /// Names an event for ever, in the order in which they happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
-    /// The commit that made it durable.
+    /// Grows by one with each commit that changes what is known of deliveries.
     pub commit: u64,
-    /// Its place in that commit.
+    /// Its place among what has happened since the commit before.
     pub place: u32,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::{AcceptedAlert, DestinationId, Severity};
 use consumer::{
-    domain::{Lease, LeaseKey, Position, Settlement},
+    domain::{Lease, LeaseKey, Position, Settlement, Unfolded},
     ports::{DeliveryQueue, ParkedLane, QueueError, Received},
 };
 use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
@@ -125,18 +125,18 @@ impl DeliveryQueue for SqliteQueue {
             .await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {
         let tried = settlements.iter().filter(|one| one.attempt.is_some());
         let tried: Vec<_> = tried.map(|one| one.lease.position).collect();
         let answer = self
             .commands
             .send(|reply| Command::Settle { settlements, reply });
-        answer
+        let unfolded = answer
             .ok_or(QueueError::Closed)?
             .await
             .map_err(|_| QueueError::Closed)??;
         self.sending.end(tried.into_iter());
-        Ok(())
+        Ok(unfolded)
     }
 
     fn begins(&self, delivery: LeaseKey) {

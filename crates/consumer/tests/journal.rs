@@ -16,7 +16,7 @@ use common::{
 };
 use consumer::{
     application::{Dispatcher, EngineSettings, Outside},
-    domain::{Answer, Fault, Lease, Position, Progress, Refusal, Settlement},
+    domain::{Answer, Fault, Lease, Position, Progress, Refusal, Settlement, Unfolded},
     metrics::DeliveryMetrics,
     ports::{
         Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received,
@@ -99,10 +99,11 @@ impl DeliveryQueue for Queue {
         Ok(Vec::new())
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {
         self.settled
             .send(settlements.len())
-            .map_err(|_| QueueError::Closed)
+            .map_err(|_| QueueError::Closed)?;
+        Ok(Vec::new())
     }
 }
 

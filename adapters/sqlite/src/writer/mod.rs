@@ -19,7 +19,10 @@ use std::{
 };
 
 use common::{AcceptedAlert, Clock};
-use consumer::{domain::Settlement, ports::QueueError};
+use consumer::{
+    domain::{Settlement, Unfolded},
+    ports::QueueError,
+};
 use producer::{
     domain::{self, Directory},
     ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
@@ -52,7 +55,7 @@ pub(crate) enum Command {
     },
     Settle {
         settlements: Vec<Settlement>,
-        reply: oneshot::Sender<Result<(), QueueError>>,
+        reply: oneshot::Sender<Result<Vec<Unfolded>, QueueError>>,
     },
     Directory {
         commands: Vec<domain::Command>,
@@ -104,9 +107,14 @@ impl Waiting {
 
 /// What a command has written in the transaction under way.
 enum Written {
-    Accepted { sequence: u64 },
+    Accepted {
+        sequence: u64,
+    },
     NotAccepted(Result<Acceptance, AcceptError>),
-    Settled { ended: usize },
+    Settled {
+        ended: usize,
+        unfolded: Vec<Unfolded>,
+    },
     Changed(Result<Executed, StoreError>),
     Controlled(control::Done),
     Nothing,
@@ -377,6 +385,7 @@ impl Writer {
                     }
                     Written::Settled {
                         ended: settled.ended,
+                        unfolded: settled.unfolded,
                     }
                 }
                 (Command::Directory { commands, mode, .. }, None) => {
@@ -445,10 +454,10 @@ impl Writer {
             (Command::Accept { reply, .. }, Written::NotAccepted(answer)) => {
                 let _ = reply.send(answer);
             }
-            (Command::Settle { settlements, reply }, Written::Settled { ended }) => {
+            (Command::Settle { settlements, reply }, Written::Settled { ended, unfolded }) => {
                 self.controller.settled(&settlements);
                 self.metrics.open_deliveries.dec_by(ended as i64);
-                let _ = reply.send(Ok(()));
+                let _ = reply.send(Ok(unfolded));
             }
             (Command::Directory { reply, .. }, Written::Changed(answer)) => {
                 let _ = reply.send(answer);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use common::Severity;
-use consumer::domain::{Attempt, AttemptResult, Digest, LeaseKey, Outcome, Position, Settlement};
+use consumer::domain::{
+    Attempt, AttemptResult, Digest, LeaseKey, Outcome, Position, Settlement, Unfolded,
+};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::reader::{fault_code, severity};
@@ -25,6 +27,8 @@ pub(super) struct Settled {
     pub(super) ended: usize,
     /// The states that changed, for those who follow them.
     pub(super) changed: Vec<(Position, u8)>,
+    /// The folds that were not made.
+    pub(super) unfolded: Vec<Unfolded>,
 }
 
 /// Writes `settlements`. A delivery that had ended before is left as it is, even
@@ -39,7 +43,13 @@ pub(super) fn settle(
     for settlement in settlements {
         match &settlement.outcome {
             Outcome::Folded { digest, members } => {
-                fold(transaction, settlement.lease, digest, members)?;
+                match fold(transaction, settlement.lease, digest, members)? {
+                    None => {
+                        let members = members.iter().map(|member| (member.position, DIGESTED));
+                        settled.changed.extend(members);
+                    }
+                    Some(unfolded) => settled.unfolded.push(unfolded),
+                }
             }
             Outcome::TakenApart => take_apart(transaction, settlement)?,
             _ => settle_one(transaction, settlement, &mut ended, &mut settled.changed)?,
@@ -120,14 +130,21 @@ fn end_members(
     Ok(())
 }
 
-/// Writes a digest and makes it carry those of `members` that have not ended.
+/// Writes a digest and makes it carry `members`. Where one of them has ended, which
+/// somebody's cancelling it does, parks the others instead: the digest's text names
+/// them all, and what was not sent and is cancelled never is.
 fn fold(
     transaction: &Transaction<'_>,
     lead: LeaseKey,
     digest: &Digest,
     members: &[LeaseKey],
-) -> Result<(), rusqlite::Error> {
+) -> Result<Option<Unfolded>, rusqlite::Error> {
     let id = digest.id.0.into_bytes();
+    for member in members {
+        if has_ended(transaction, *member, id)? {
+            return part(transaction, lead, members).map(Some);
+        }
+    }
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO digest (sequence, ordinal, id, text, low, normal, high)
@@ -142,28 +159,78 @@ fn fold(
             digest.of(Severity::Normal),
             digest.of(Severity::High),
         ])?;
-    let mut carry = transaction.prepare_cached(
-        "INSERT INTO delivery
-         (sequence, ordinal, destination_id, severity, state, attempts, parts_sent, digest)
-         SELECT ?1, ?2, ?3, ?4, ?5, 0, 0, ?6
-         WHERE EXISTS (SELECT 1 FROM open_alert WHERE severity = ?4 AND sequence = ?1)
-         ON CONFLICT (sequence, ordinal) DO UPDATE SET
-          state = excluded.state, digest = excluded.digest,
-          wait_until = NULL, wait_fault = NULL, wait_asked = NULL
-         WHERE delivery.state IN (1, 2)",
-    )?;
     for member in members {
         let state = if *member == lead { WAITING } else { DIGESTED };
-        carry.execute(params![
-            member.position.sequence as i64,
-            member.position.ordinal,
-            member.destination.0 as i64,
-            member.severity.code(),
-            state,
-            id,
-        ])?;
+        put(transaction, *member, state, Some(id))?;
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Parks those of `members` that have not ended.
+fn part(
+    transaction: &Transaction<'_>,
+    lead: LeaseKey,
+    members: &[LeaseKey],
+) -> Result<Unfolded, rusqlite::Error> {
+    let mut parked = [0; 3];
+    for member in members {
+        let is_parked = put(transaction, *member, PARKED, None)?;
+        parked[usize::from(member.severity.code())] += u32::from(is_parked);
+    }
+    Ok(Unfolded { lead, parked })
+}
+
+/// Whether a delivery has ended otherwise than with that digest.
+fn has_ended(
+    transaction: &Transaction<'_>,
+    delivery: LeaseKey,
+    digest: DigestBlob,
+) -> Result<bool, rusqlite::Error> {
+    let place = delivery.position;
+    let row = transaction
+        .prepare_cached("SELECT state, digest FROM delivery WHERE sequence = ?1 AND ordinal = ?2")?
+        .query_row(params![place.sequence as i64, place.ordinal], |row| {
+            Ok((row.get::<_, u8>(0)?, row.get::<_, Option<DigestBlob>>(1)?))
+        })
+        .optional()?;
+    match row {
+        Some((WAITING | PARKED, _)) => Ok(false),
+        Some((_, of)) => Ok(of != Some(digest)),
+        None => transaction
+            .prepare_cached("SELECT 1 FROM open_alert WHERE severity = ?1 AND sequence = ?2")?
+            .exists(params![delivery.severity.code(), place.sequence as i64])
+            .map(|is_open| !is_open),
+    }
+}
+
+/// Sets the state of a delivery that has not ended and the digest that carries it;
+/// answers whether it did.
+fn put(
+    transaction: &Transaction<'_>,
+    delivery: LeaseKey,
+    state: u8,
+    digest: Option<DigestBlob>,
+) -> Result<bool, rusqlite::Error> {
+    let changed = transaction
+        .prepare_cached(
+            "INSERT INTO delivery
+             (sequence, ordinal, destination_id, severity, state, attempts, parts_sent, digest)
+             SELECT ?1, ?2, ?3, ?4, ?5, 0, 0, ?6
+             WHERE EXISTS (SELECT 1 FROM open_alert WHERE severity = ?4 AND sequence = ?1)
+             ON CONFLICT (sequence, ordinal) DO UPDATE SET
+              state = excluded.state, digest = excluded.digest,
+              wait_until = NULL, wait_fault = NULL, wait_asked = NULL
+             WHERE delivery.state IN (1, 2)",
+        )?
+        .execute(params![
+            delivery.position.sequence as i64,
+            delivery.position.ordinal,
+            delivery.destination.0 as i64,
+            delivery.severity.code(),
+            state,
+            digest,
+        ])?;
+    Ok(changed == 1)
 }
 
 /// Parks what a digest carried, its lead included.

@@ -8,4 +8,4 @@ mod settlement;
 pub use answer::{Answer, Fault, Refusal};
 pub use digest::{Digest, DigestId};
 pub use lease::{Lease, LeaseKey, Position, Progress, Wait};
-pub use settlement::{Attempt, AttemptResult, Outcome, Settlement};
+pub use settlement::{Attempt, AttemptResult, Outcome, Settlement, Unfolded};

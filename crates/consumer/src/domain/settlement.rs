@@ -74,13 +74,23 @@ pub enum Outcome {
     Folded {
         /// What is sent instead.
         digest: Arc<Digest>,
-        /// All that it carries, the lead among them; none has ended or is in
-        /// another digest.
+        /// All that it carries, the lead among them; none is in another digest.
+        /// Where one has ended meanwhile nothing is folded: see [`Unfolded`].
         members: Box<[LeaseKey]>,
     },
     /// The digest was refused for its content: what it carried is parked, to be
     /// sent one by one.
     TakenApart,
+}
+
+/// A fold that was not made, since somebody had cancelled one of its members before
+/// it was durable. The others are parked, each on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfolded {
+    /// The lease that was settled as [`Outcome::Folded`].
+    pub lead: LeaseKey,
+    /// How many were parked, by [`Severity::code`](common::Severity::code).
+    pub parked: [u32; 3],
 }
 
 impl Outcome {

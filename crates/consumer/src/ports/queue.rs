@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use common::{DestinationId, Severity};
 
-use crate::domain::{Lease, LeaseKey, Position, Settlement};
+use crate::domain::{Lease, LeaseKey, Position, Settlement, Unfolded};
 
 /// Where deliveries come from and where their outcomes go.
 ///
@@ -61,7 +61,9 @@ pub trait DeliveryQueue: Send + Sync {
     /// A repeated settlement of a delivery that has ended changes nothing. One that
     /// was [cancelled](Received::Cancelled) while its request was under way has not
     /// ended for this: it becomes delivered, or stays cancelled with its attempt.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError>;
+    ///
+    /// Answers which of the folds were not made, since a member of theirs had ended.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError>;
 
     /// A request of this delivery begins; it ends with the settlement of its
     /// attempt. For those who ask where the delivery stands, so a queue that

@@ -137,7 +137,11 @@ impl Dispatcher {
                     }
                 }
                 recorded = recorder.recorded() => {
-                    self.engine.handle(outside.clock.now(), recorded);
+                    let now = outside.clock.now();
+                    if !recorded.unfolded.is_empty() {
+                        self.engine.handle(now, Event::Unfolded(recorded.unfolded));
+                    }
+                    self.engine.handle(now, recorded.event);
                 }
                 received = next(&mut receiving) => {
                     receiving = None;

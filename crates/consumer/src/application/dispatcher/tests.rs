@@ -24,7 +24,7 @@ use super::*;
 use crate::{
     domain::{
         Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal,
-        Settlement,
+        Settlement, Unfolded,
     },
     ports::{Message, Pace, ParkedLane, TextLimit},
 };
@@ -133,7 +133,7 @@ impl DeliveryQueue for FakeQueue {
         self.lock().begun.push(delivery.position.sequence);
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {
         // A commit takes a moment, in which the next batch collects.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let mut state = self.lock();
@@ -145,7 +145,7 @@ impl DeliveryQueue for FakeQueue {
         state.settled.push(settlements);
         drop(state);
         self.changed.notify_one();
-        Ok(())
+        Ok(Vec::new())
     }
 }
 

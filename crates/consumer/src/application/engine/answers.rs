@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::{DestinationId, Now, Severity};
+use common::{DestinationId, Now};
 
 use super::{
     Engine,
@@ -230,14 +230,7 @@ impl Engine {
         let (Some(lane), Some(digest)) = (self.lanes.get_mut(id), &held.lease.digest) else {
             return;
         };
-        let parking = lane.parking.get_or_insert_default();
-        for severity in Severity::BY_URGENCY {
-            let count = u64::from(digest.of(severity));
-            if count > 0 {
-                parking.shelf_mut(severity).begin_anew(count);
-                self.parked += count;
-            }
-        }
+        self.parked += lane.park_again(digest.members);
         lane.folding.forbid(digest.len());
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use common::{DestinationId, Severity, UtcMillis};
 
 use crate::{
-    domain::{Answer, Lease, LeaseKey, Position, Settlement},
+    domain::{Answer, Lease, LeaseKey, Position, Settlement, Unfolded},
     ports::ParkedLane,
 };
 
@@ -38,6 +38,9 @@ pub enum Event {
         /// How many of them hold an attempt.
         attempts: usize,
     },
+    /// These folds were not made, though they count among those recorded: told
+    /// before the [`Event::Recorded`] that counts them.
+    Unfolded(Vec<Unfolded>),
     /// The process is ending: nothing new begins.
     Draining,
 }

@@ -17,7 +17,7 @@ use super::{
     parking::Fetch,
     settings::EngineSettings,
 };
-use crate::domain::{Digest, DigestId, Lease, LeaseKey, Outcome};
+use crate::domain::{Digest, DigestId, Lease, LeaseKey, Outcome, Unfolded};
 
 /// Deliveries drawn from disk for one digest, at least and at most, besides those
 /// that memory has room for.
@@ -201,6 +201,21 @@ impl Engine {
                 lane.folding.preparing = Preparing::Ready;
                 self.ready.push_back(id);
             }
+        }
+    }
+
+    /// Folds that were not made: the digest is not sent, and what it would have
+    /// carried is on disk.
+    pub(super) fn unfolded(&mut self, folds: &[Unfolded]) {
+        for fold in folds {
+            let lane = self.lanes.make(fold.lead.destination);
+            // A lead that was cancelled itself may be gone already.
+            if let Some(lead) = lane.current.take_if(|held| held.key() == fold.lead) {
+                self.held -= 1;
+                self.ages.remove(lead.lease.alert.accepted_at);
+            }
+            self.parked += lane.park_again(fold.parked);
+            self.consider_fetching(fold.lead.destination);
         }
     }
 

@@ -467,6 +467,19 @@ impl Lane {
         order
     }
 
+    /// So many of each severity that it held are on disk alone again; answers how
+    /// many those are.
+    pub(super) fn park_again(&mut self, counts: [u32; 3]) -> u64 {
+        let parking = self.parking.get_or_insert_default();
+        for severity in Severity::BY_URGENCY {
+            let count = u64::from(counts[usize::from(severity.code())]);
+            if count > 0 {
+                parking.shelf_mut(severity).begin_anew(count);
+            }
+        }
+        counts.map(u64::from).iter().sum()
+    }
+
     /// Takes out a delivery that was cancelled. One in flight is marked instead:
     /// its request's end tells.
     pub(super) fn withdraw(&mut self, key: LeaseKey) -> Option<Held> {

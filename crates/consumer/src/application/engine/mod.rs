@@ -162,6 +162,7 @@ impl Engine {
                 self.outbox.recorded(settlements, attempts);
                 self.folds_recorded();
             }
+            Event::Unfolded(folds) => self.unfolded(&folds),
             Event::Draining => self.draining = true,
         }
     }

@@ -265,3 +265,35 @@ fn a_digest_carries_deliveries_of_one_credential() {
     bench.receive(leases);
     assert_eq!(members(&bench.settled[0]), [1, 3, 5, 7, 9, 11]);
 }
+
+#[test]
+fn a_fold_that_was_not_made_is_not_sent_and_what_it_held_is_fetched_again() {
+    for lead_is_told_first in [true, false] {
+        let mut bench = Bench::new(digesting());
+        bench.receive(numbered(1..=4, Severity::Normal));
+        bench.accept_all();
+        bench.disk_is_slow = true;
+        let waiting = numbered(11..=22, Severity::Normal);
+        bench.receive(waiting.clone());
+        bench.pass(seconds(1));
+        if lead_is_told_first {
+            bench.tell(Event::Cancelled(vec![waiting[0].key()]));
+        }
+        bench.tell(Event::Unfolded(vec![Unfolded {
+            lead: waiting[0].key(),
+            parked: [0, 11, 0],
+        }]));
+        bench.disk_is_slow = false;
+        bench.tell(Event::Recorded {
+            settlements: 1,
+            attempts: 0,
+        });
+        if !lead_is_told_first {
+            bench.tell(Event::Cancelled(vec![waiting[0].key()]));
+        }
+        assert!(bench.sends.is_empty());
+        assert_eq!(bench.engine.counts().held, 0);
+        assert_eq!(bench.engine.counts().parked, 11);
+        assert_eq!(bench.unparks.len(), 1);
+    }
+}

@@ -20,7 +20,9 @@ use super::{
     *,
 };
 use crate::{
-    domain::{Answer, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement, Wait},
+    domain::{
+        Answer, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement, Unfolded, Wait,
+    },
     ports::{Pace, ParkedLane, TextLimit},
 };
 

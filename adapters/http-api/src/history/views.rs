@@ -97,9 +97,12 @@ pub(crate) struct DeliveryView {
     /// `queued`, `sending`, `waiting`, `delivered`, `digested`, `dead` or `cancelled`.
     #[schema(example = "delivered")]
     state: &'static str,
-    /// The first attempt first.
+    /// The first attempt first; with its digest's, which have numbers of their own.
     attempts: Vec<AttemptView>,
-    /// While it waits: not before this, RFC 3339.
+    /// The digest that carries it or carried it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<DigestView>,
+    /// While it or its digest waits: not before this, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     next_attempt_at: Option<String>,
@@ -135,6 +138,20 @@ struct RecipientView {
     name: Option<String>,
     /// The first target that matched.
     target: String,
+}
+
+/// One message that carries several deliveries.
+#[derive(Serialize, ToSchema)]
+struct DigestView {
+    /// The digest's id.
+    id: Uuid,
+    /// Where the digest itself stands, in the same words.
+    #[schema(example = "delivered")]
+    state: &'static str,
+    /// How many deliveries it carries, unless that was trimmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 37)]
+    deliveries: Option<u32>,
 }
 
 /// One request to the external service.
@@ -235,6 +252,11 @@ pub(super) fn delivery(
             .collect(),
         state: record.state.as_str(),
         attempts: record.attempts.iter().map(attempt).collect(),
+        digest: record.digest.map(|digest| DigestView {
+            id: digest.id,
+            state: digest.state.as_str(),
+            deliveries: digest.deliveries,
+        }),
         next_attempt_at: record.next_attempt_at.map(rfc3339),
         reason: record.reason.clone(),
         replayed_at: record.replayed_at.map(rfc3339),

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{View, records};
 use crate::{
-    feed::{End, Entry, QUEUED_AGAIN, entries, place},
+    feed::{End, Entry, entries, place},
     handoff::Opened,
     reader::{ALERT, damaged, destination, open_alert, opened},
     writer::settle::WAITING,
@@ -204,8 +204,8 @@ impl Reading<'_> {
                 id: DeliveryId::of(opened.alert.id, packed.destination, packed.credential),
                 destination: destination(self.connection, packed.destination)?,
                 state: match entry.state {
-                    QUEUED_AGAIN => DeliveryState::Queued,
-                    state => records::state(state, state == WAITING, 0, false),
+                    WAITING => DeliveryState::Waiting,
+                    state => records::changed_to(state),
                 },
             },
         });

@@ -6,15 +6,16 @@ use common::{AlertId, DeliveryId, UtcMillis};
 use consumer::domain::Position;
 use producer::ports::{
     AlertDetail, AlertSummary, AttemptRecord, AttemptResult, DeliveryDetail, DeliveryRecord,
-    DeliveryState, StateCounts,
+    DeliveryState, DigestRecord, StateCounts,
 };
 use rusqlite::{OptionalExtension, Row, params};
+use uuid::Uuid;
 
 use super::{View, find};
 use crate::{
     handoff::Opened,
     reader::{destination, open_alert},
-    writer::settle::{CANCELLED, DEAD, DELIVERED, DIGESTED, DISCARDED, WAITING},
+    writer::settle::{CANCELLED, DEAD, DELIVERED, DIGESTED, DISCARDED, PARKED, WAITING},
 };
 
 /// An alert and its deliveries from one place on.
@@ -76,15 +77,19 @@ pub(super) fn summary(view: View<'_>, opened: &Opened) -> Result<AlertSummary, r
     let mut sending = view.sending.of(opened.sequence);
     let mut without_row = opened.deliveries.len() as u64;
     let mut rows = view.connection.prepare_cached(
-        "SELECT ordinal, state, wait_until IS NOT NULL, parts_sent FROM delivery
-         WHERE sequence = ?1",
+        "SELECT ordinal, state, wait_until IS NOT NULL, parts_sent, digest IS NOT NULL
+         FROM delivery WHERE sequence = ?1",
     )?;
     let mut rows = rows.query([opened.sequence as i64])?;
     while let Some(row) = rows.next()? {
         without_row = without_row.saturating_sub(1);
-        let is_sending = sending.remove(&row.get(0)?);
-        let state = state(row.get(1)?, row.get(2)?, row.get(3)?, is_sending);
-        *states.of_mut(state) += 1;
+        let standing = Standing {
+            code: row.get(1)?,
+            waits: row.get(2)?,
+            has_parts: row.get::<_, u32>(3)? > 0,
+            is_sending: sending.remove(&row.get(0)?),
+        };
+        *states.of_mut(standing.state(row.get(4)?)) += 1;
     }
     // What has no row was never tried: unless its first request is under way.
     let begun = without_row.min(sending.len() as u64);
@@ -102,16 +107,44 @@ pub(super) fn summary(view: View<'_>, opened: &Opened) -> Result<AlertSummary, r
     })
 }
 
-/// What the numbers of a delivery's row mean.
-pub(super) fn state(code: u8, waits: bool, parts_sent: u32, is_sending: bool) -> DeliveryState {
+/// What a delivery's row says of where it stands.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    /// `delivery.state`; 0 where there is no row.
+    code: u8,
+    waits: bool,
+    has_parts: bool,
+    is_sending: bool,
+}
+
+impl Standing {
+    /// The delivery's state; a digest's members have that of being in one, unless
+    /// it is dead.
+    fn state(self, is_in_digest: bool) -> DeliveryState {
+        match self.code {
+            WAITING | DELIVERED if is_in_digest => DeliveryState::Digested,
+            _ => self.alone(),
+        }
+    }
+
+    /// The state as if no digest carried it: that of the digest itself, for its lead.
+    fn alone(self) -> DeliveryState {
+        match self.code {
+            0 | WAITING | PARKED if self.is_sending => DeliveryState::Sending,
+            WAITING if self.waits => DeliveryState::Waiting,
+            WAITING if self.has_parts => DeliveryState::Sending,
+            code => changed_to(code),
+        }
+    }
+}
+
+/// The state that a change to that stored one shows.
+pub(super) fn changed_to(code: u8) -> DeliveryState {
     match code {
         DELIVERED => DeliveryState::Delivered,
         DEAD | DISCARDED => DeliveryState::Dead,
         CANCELLED => DeliveryState::Cancelled,
         DIGESTED => DeliveryState::Digested,
-        _ if is_sending => DeliveryState::Sending,
-        WAITING if waits => DeliveryState::Waiting,
-        WAITING if parts_sent > 0 => DeliveryState::Sending,
         _ => DeliveryState::Queued,
     }
 }
@@ -128,44 +161,120 @@ fn record(
         sequence: opened.sequence,
         ordinal,
     };
-    let is_sending = view.sending.contains(place);
+    let own = own_record(view, place)?;
     let mut record = DeliveryRecord {
         id: DeliveryId::of(opened.alert.id, packed.destination, packed.credential),
         destination: destination(view.connection, packed.destination)?,
         recipients: packed.recipients.clone(),
-        state: match is_sending {
-            true => DeliveryState::Sending,
-            false => DeliveryState::Queued,
-        },
-        attempts: Vec::new(),
-        next_attempt_at: None,
-        reason: None,
-        replayed_at: None,
-        repeated: false,
-        withdrawn_at: None,
+        state: own.standing.state(own.digest.is_some()),
+        attempts: own.attempts,
+        digest: None,
+        next_attempt_at: own.wait_until,
+        reason: own.reason,
+        replayed_at: own.replayed_at,
+        repeated: own.repeated,
+        withdrawn_at: own.withdrawn_at,
     };
-    let key = params![place.sequence as i64, ordinal];
+    if let Some(id) = own.digest {
+        add_digest(view, &mut record, place, own.standing, id)?;
+    }
+    Ok(Some(record))
+}
+
+/// Adds what is known of the digest of that id to the record of a delivery that it
+/// carries.
+fn add_digest(
+    view: View<'_>,
+    record: &mut DeliveryRecord,
+    place: Position,
+    standing: Standing,
+    id: Uuid,
+) -> Result<(), rusqlite::Error> {
+    let found = view
+        .connection
+        .prepare_cached("SELECT sequence, ordinal, low + normal + high FROM digest WHERE id = ?1")?
+        .query_row([id.into_bytes()], |row| {
+            let lead = Position {
+                sequence: row.get::<_, i64>(0)? as u64,
+                ordinal: row.get(1)?,
+            };
+            Ok((lead, row.get(2)?))
+        })
+        .optional()?;
+    let mut digest = DigestRecord {
+        id,
+        state: standing.alone(),
+        deliveries: found.map(|(_, count)| count),
+    };
+    if let Some((lead, _)) = found.filter(|(lead, _)| *lead != place) {
+        let lead = own_record(view, lead)?;
+        // Since the lead was replayed it goes its own way.
+        let is_lead = lead.digest == Some(id);
+        let of_digest = lead.attempts.into_iter();
+        let of_digest = of_digest.filter(|attempt| {
+            is_lead || lead.replayed_at.is_some_and(|at| attempt.started_at < at)
+        });
+        record.attempts.extend(of_digest);
+        record.attempts.sort_by_key(|attempt| attempt.started_at);
+        if is_lead {
+            digest.state = lead.standing.alone();
+            record.next_attempt_at = lead.wait_until;
+        }
+    }
+    record.digest = Some(digest);
+    Ok(())
+}
+
+/// What a delivery's own row and attempts say.
+#[derive(Default)]
+struct OwnRecord {
+    standing: Standing,
+    attempts: Vec<AttemptRecord>,
+    wait_until: Option<UtcMillis>,
+    reason: Option<String>,
+    replayed_at: Option<UtcMillis>,
+    repeated: bool,
+    withdrawn_at: Option<UtcMillis>,
+    digest: Option<Uuid>,
+}
+
+fn own_record(view: View<'_>, place: Position) -> Result<OwnRecord, rusqlite::Error> {
+    let is_sending = view.sending.contains(place);
+    let mut own = OwnRecord {
+        standing: Standing {
+            is_sending,
+            ..Standing::default()
+        },
+        ..OwnRecord::default()
+    };
+    let key = params![place.sequence as i64, place.ordinal];
     let last = view
         .connection
         .prepare_cached(
             "SELECT attempts, started_at, took_us, result, status, error, provider_id,
-                    state, wait_until, parts_sent, reason, replayed_at, repeated, withdrawn_at
+                    state, wait_until, parts_sent, reason, replayed_at, repeated, withdrawn_at,
+                    digest
              FROM delivery WHERE sequence = ?1 AND ordinal = ?2",
         )?
         .query_row(key, |row| {
-            let wait: Option<i64> = row.get(8)?;
-            record.state = state(row.get(7)?, wait.is_some(), row.get(9)?, is_sending);
-            record.next_attempt_at = wait.map(UtcMillis);
-            record.reason = row.get(10)?;
-            record.replayed_at = row.get::<_, Option<i64>>(11)?.map(UtcMillis);
-            record.repeated = row.get::<_, Option<bool>>(12)?.unwrap_or_default();
-            record.withdrawn_at = row.get::<_, Option<i64>>(13)?.map(UtcMillis);
+            own.wait_until = row.get::<_, Option<i64>>(8)?.map(UtcMillis);
+            own.standing = Standing {
+                code: row.get(7)?,
+                waits: own.wait_until.is_some(),
+                has_parts: row.get::<_, u32>(9)? > 0,
+                is_sending,
+            };
+            own.reason = row.get(10)?;
+            own.replayed_at = row.get::<_, Option<i64>>(11)?.map(UtcMillis);
+            own.repeated = row.get::<_, Option<bool>>(12)?.unwrap_or_default();
+            own.withdrawn_at = row.get::<_, Option<i64>>(13)?.map(UtcMillis);
+            own.digest = row.get::<_, Option<[u8; 16]>>(14)?.map(Uuid::from_bytes);
             let was_tried = row.get::<_, Option<u8>>(3)?.is_some();
             was_tried.then(|| attempt(row)).transpose()
         })
         .optional()?
         .flatten();
-    record.attempts = view
+    own.attempts = view
         .connection
         .prepare_cached(
             "SELECT number, started_at, took_us, result, status, error, provider_id
@@ -174,11 +283,10 @@ fn record(
         .query_map(key, attempt)?
         .collect::<Result<_, _>>()?;
     // While another attempt follows, the last one stands in both tables.
-    let known = record.attempts.last().map_or(0, |attempt| attempt.number);
-    record
-        .attempts
+    let known = own.attempts.last().map_or(0, |attempt| attempt.number);
+    own.attempts
         .extend(last.filter(|attempt| attempt.number > known));
-    Ok(Some(record))
+    Ok(own)
 }
 
 /// Columns 0 to 6 of either table.

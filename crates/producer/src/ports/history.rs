@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{Alert, AlertId, DeliveryId, Destination, Recipients, Severity, UserId, UtcMillis};
+use uuid::Uuid;
 
 /// The record of alerts and deliveries.
 ///
@@ -70,7 +71,7 @@ pub struct AlertFilter {
 }
 
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeliveryState {
     /// It waits for its turn.
     Queued,
@@ -80,7 +81,7 @@ pub enum DeliveryState {
     Waiting,
     /// The service has it.
     Delivered,
-    /// A digest carried it.
+    /// A digest carries it, or carried it and the service has that.
     Digested,
     /// Given up.
     Dead,
@@ -183,9 +184,12 @@ pub struct DeliveryRecord {
     pub recipients: Recipients,
     /// Where it stands.
     pub state: DeliveryState,
-    /// What was tried, the first attempt first.
+    /// What was tried, the first attempt first; with its digest's attempts, which
+    /// have numbers of their own.
     pub attempts: Vec<AttemptRecord>,
-    /// When it is tried again, while it waits.
+    /// The digest that carries it or carried it.
+    pub digest: Option<DigestRecord>,
+    /// When it, or its digest, is tried again, while it waits.
     pub next_attempt_at: Option<UtcMillis>,
     /// Why it is dead.
     pub reason: Option<String>,
@@ -195,6 +199,17 @@ pub struct DeliveryRecord {
     pub repeated: bool,
     /// When it was cancelled, or its dead letter discarded.
     pub withdrawn_at: Option<UtcMillis>,
+}
+
+/// What is known of the digest of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DigestRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// Where the digest itself stands.
+    pub state: DeliveryState,
+    /// How many deliveries it carries; `None` where that was trimmed.
+    pub deliveries: Option<u32>,
 }
 
 /// What is known of an attempt.

@@ -12,6 +12,6 @@ pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
     AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,
     DeadLetterFilter, DeadLetterPage, DeliveryDetail, DeliveryPlace, DeliveryRecord, DeliveryState,
-    Event, EventId, Events, Happening, History, HistoryError, StateCounts,
+    DigestRecord, Event, EventId, Events, Happening, History, HistoryError, StateCounts,
 };
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};

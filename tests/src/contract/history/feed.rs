@@ -93,3 +93,43 @@ pub async fn an_event_from_elsewhere_is_a_gap<S: HistoryUnderTest>() {
     assert!(events.gap && events.items.is_empty());
     assert_eq!(events.next, rig.ports.history.now());
 }
+
+pub async fn alerts_and_outcomes_are_told_in_one_order_wherever_reading_begins<
+    S: HistoryUnderTest,
+>() {
+    let rig = Rig::<S>::with_users(1).await;
+    let start = rig.ports.history.now();
+    let mut ids = vec![start];
+    for _ in 0..3 {
+        rig.accept(Normal, &[0]).await;
+        ids.push(rig.ports.history.now());
+        rig.accept(Normal, &[0]).await;
+        let come = rig.receive_all().await.leases;
+        for lease in &come {
+            rig.settle(&[lease], Outcome::Delivered).await;
+            ids.push(rig.ports.history.now());
+        }
+    }
+    let all = rig.events(start, 1_000).await;
+    assert!(!all.gap);
+    assert!(all.items.is_sorted_by(|one, next| one.id < next.id));
+    let of = |alert| all.items.iter().filter(move |one| one.alert.id == alert);
+    for event in &all.items {
+        let told: Vec<_> = of(event.alert.id).map(state).collect();
+        assert_eq!(told, [None, Some(DeliveryState::Delivered)]);
+    }
+    for (place, known) in all.items.iter().enumerate() {
+        for room in [1, 2, 100] {
+            if place + 1 == all.items.len() {
+                break;
+            }
+            let rest = rig.events(known.id, room).await;
+            let rest: Vec<_> = rest.items.iter().map(|event| event.id).collect();
+            let expected = all.items[place + 1..].iter().map(|event| event.id);
+            assert_eq!(rest, expected.take(rest.len()).collect::<Vec<_>>());
+            assert!(!rest.is_empty() && rest.len() <= room);
+        }
+    }
+    assert!(ids.is_sorted());
+    assert!(rig.ports.history.now() >= all.items.last().unwrap().id);
+}

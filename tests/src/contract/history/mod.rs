@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod dead_letters;
+mod digests;
 mod feed;
 mod listing;
 mod records;
@@ -15,7 +16,9 @@ use producer::ports::{Control, History};
 
 use super::{ManualClock, queue::QueuePorts};
 
-pub use self::{cancelling::*, dead_letters::*, feed::*, listing::*, records::*, replaying::*};
+pub use self::{
+    cancelling::*, dead_letters::*, digests::*, feed::*, listing::*, records::*, replaying::*,
+};
 
 /// A store that can be opened and restarted.
 #[async_trait]
@@ -87,10 +90,19 @@ macro_rules! history_contract {
             all_that_went_to_a_place_within_a_time_is_replayed
             a_replay_is_possible_after_the_token_has_changed_or_the_user_is_gone
 
+            a_digested_delivery_tells_of_its_digest_and_of_its_attempts
+            a_digest_under_way_is_told_as_sending
+            a_dead_digest_leaves_its_members_dead_and_each_is_replayed_alone
+            a_digested_delivery_is_replayed_alone_and_the_others_keep_their_record
+            what_a_digest_carries_is_neither_cancelled_nor_replayed
+            a_fold_is_not_made_of_what_was_cancelled_meanwhile_and_the_rest_is_parked
+            folding_and_the_digests_end_are_told_of_each_that_it_carries
+
             what_happens_is_told_in_order
             what_happens_later_wakes_who_waits
             events_go_on_after_any_of_them_after_a_restart_too
             an_event_from_elsewhere_is_a_gap
+            alerts_and_outcomes_are_told_in_one_order_wherever_reading_begins
         }
     };
 }

@@ -16,7 +16,7 @@ mod find;
 mod records;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -35,7 +35,7 @@ use tokio::{
 
 use crate::{feed::End, schema, sending::Sending};
 
-/// Queries at once; more wait for their turn.
+/// Queries at once, each with a connection of its own; more wait for their turn.
 const CONNECTIONS: usize = 2;
 
 /// The history in SQLite.
@@ -47,6 +47,8 @@ pub struct SqliteHistory {
 }
 
 struct Shared {
+    path: PathBuf,
+    /// Opened when they are first needed: each takes some 200 KB.
     idle: Mutex<Vec<Connection>>,
     sending: Arc<Sending>,
 }
@@ -64,10 +66,10 @@ impl SqliteHistory {
         sending: Arc<Sending>,
         writer: &Connection,
     ) -> Result<Self, rusqlite::Error> {
-        let idle = (0..CONNECTIONS).map(|_| schema::open_reader(path));
         Ok(Self {
             shared: Arc::new(Shared {
-                idle: Mutex::new(idle.collect::<Result<_, _>>()?),
+                path: path.into(),
+                idle: Mutex::default(),
                 sending,
             }),
             permits: Semaphore::new(CONNECTIONS),
@@ -112,20 +114,33 @@ impl SqliteHistory {
         let permit = permit.map_err(|_| HistoryError::Closed)?;
         let shared = self.shared.clone();
         let work = spawn_blocking(move || {
-            let idle = || shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = idle().pop();
-            let connection = connection.ok_or(HistoryError::Closed)?;
-            let view = View {
-                connection: &connection,
-                sending: &shared.sending,
-            };
-            let found = read(view).map_err(|error| HistoryError::Failed(error.to_string()));
-            idle().push(connection);
-            found
+            let found = shared.read(read);
+            found.map_err(|error| HistoryError::Failed(error.to_string()))
         });
         let found = work.await;
         drop(permit);
         found.map_err(|error| HistoryError::Failed(error.to_string()))?
+    }
+}
+
+impl Shared {
+    /// Runs `read` with a connection that nobody else uses meanwhile.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(View<'_>) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, rusqlite::Error> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = idle().pop();
+        let connection = match connection {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.path)?,
+        };
+        let found = read(View {
+            connection: &connection,
+            sending: &self.sending,
+        });
+        idle().push(connection);
+        found
     }
 }
 

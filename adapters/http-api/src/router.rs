@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{Json, Router, middleware, routing::get};
 use producer::{
     application::{Alerts, DirectoryAdmin},
     ports::{Control, History},
@@ -10,8 +10,12 @@ use producer::{
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
+use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::{
     alerts, directory, errors, groups, gtid, health,
@@ -23,6 +27,9 @@ use crate::{
     request_log::{LogHttp, Recorder},
     users,
 };
+
+/// Where the OpenAPI document is.
+const DOCUMENT: &str = "/v3/api-docs";
 
 /// What the API works with.
 #[derive(Clone)]
@@ -67,9 +74,16 @@ pub fn router(api: ApiState) -> Router {
         imports: Arc::new(Semaphore::new(1)),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
     });
-    let (router, document) = documented().split_for_parts();
+    let mut router = Router::new();
+    for route in routes() {
+        let (_, paths, methods) = route();
+        for path in paths.paths.keys() {
+            router = router.route(path, methods.clone());
+        }
+    }
     router
-        .merge(SwaggerUi::new("/swagger-ui").url("/v3/api-docs", document))
+        .route(DOCUMENT, get(document))
+        .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
         .fallback(errors::unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)
         .layer(CatchPanicLayer::custom(errors::panicked))
@@ -81,26 +95,42 @@ pub fn router(api: ApiState) -> Router {
         .with_state(app)
 }
 
-fn documented() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(history::alerts::list, alerts::post))
-        .routes(routes!(history::alerts::get))
-        .routes(routes!(history::alerts::cancel))
-        .routes(routes!(history::replay::alerts))
-        .routes(routes!(history::deliveries::get))
-        .routes(routes!(history::deliveries::replay))
-        .routes(routes!(history::dead_letters::list))
-        .routes(routes!(history::dead_letters::discard))
-        .routes(routes!(history::replay::dead_letters))
-        .routes(routes!(events::stream))
-        .routes(routes!(groups::list, groups::create))
-        .routes(routes!(groups::subscribe))
-        .routes(routes!(groups::unsubscribe, groups::unsubscribe_by_post))
-        .routes(routes!(groups::get, groups::put, groups::delete))
-        .routes(routes!(users::list, users::create))
-        .routes(routes!(users::get, users::put, users::delete))
-        .routes(routes!(directory::export, directory::import))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
+/// A route as it is served and as it is described.
+type Route = UtoipaMethodRouter<Arc<App>>;
+
+/// All routes that the document describes. Each is made when it is asked for, and its
+/// description dropped where nobody needs it: all of them together take more memory
+/// than the rest of the process.
+fn routes() -> [fn() -> Route; 20] {
+    [
+        || routes!(history::alerts::list, alerts::post),
+        || routes!(history::alerts::get),
+        || routes!(history::alerts::cancel),
+        || routes!(history::replay::alerts),
+        || routes!(history::deliveries::get),
+        || routes!(history::deliveries::replay),
+        || routes!(history::dead_letters::list),
+        || routes!(history::dead_letters::discard),
+        || routes!(history::replay::dead_letters),
+        || routes!(events::stream),
+        || routes!(groups::list, groups::create),
+        || routes!(groups::subscribe),
+        || routes!(groups::unsubscribe, groups::unsubscribe_by_post),
+        || routes!(groups::get, groups::put, groups::delete),
+        || routes!(users::list, users::create),
+        || routes!(users::get, users::put, users::delete),
+        || routes!(directory::export, directory::import),
+        || routes!(health::live),
+        || routes!(health::ready),
+        || routes!(health::metrics),
+    ]
+}
+
+/// The OpenAPI document, made anew for each of the few who ask.
+async fn document() -> Json<Document> {
+    let described = OpenApiRouter::with_openapi(openapi::base());
+    let described = routes()
+        .iter()
+        .fold(described, |described, route| described.routes(route()));
+    Json(described.into_openapi())
 }

@@ -4,7 +4,9 @@
 //! committed; once memory is full, what is committed stays on disk, and the line
 //! is *behind*: it reads from there, from its cursor on, until it has caught up
 //! with the last commit, and only then takes from the writer again. So within a
-//! severity the order of acceptance holds throughout.
+//! severity each destination sees the order of acceptance throughout.
+
+mod line;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -12,10 +14,11 @@ use std::{
 };
 
 use common::{AcceptedAlert, Alert, Severity};
-use consumer::domain::{Lease, LeaseKey, Position, Progress};
+use consumer::domain::{Lease, LeaseKey};
 use tokio::sync::Notify;
 
 use crate::packed::PackedDelivery;
+use line::Committed;
 
 pub(crate) struct Handoff {
     state: Mutex<State>,
@@ -34,22 +37,25 @@ struct State {
     /// For each line, the last sequence that was on disk when the process started.
     before_start: [u64; 3],
     has_said_caught_up: bool,
-    in_memory: usize,
-    /// Deliveries kept in memory before lines fall behind. One alert may go above it.
-    capacity: usize,
+    room: Room,
     closed: bool,
+}
+
+/// How much is held and handed over at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// Deliveries kept in memory before lines fall behind: so many of alerts that
+    /// are not long, and so many of long ones. One alert may go above it.
+    pub(crate) in_memory: usize,
+    /// Deliveries handed over at once, at most: what is received at once keeps the
+    /// consumer from all else. An alert to more than these is long.
+    pub(crate) slice: usize,
 }
 
 #[derive(Default)]
 struct Line {
-    committed: VecDeque<Committed>,
+    committed: Committed,
     behind: Option<Behind>,
-}
-
-struct Committed {
-    sequence: u64,
-    accepted: AcceptedAlert,
-    next: usize,
 }
 
 /// A line that reads from disk.
@@ -95,6 +101,8 @@ pub(crate) struct ReadFrom {
     /// from the writer, and must not be read as well.
     pub(crate) last: u64,
     pub(crate) opened: Option<Opened>,
+    /// The most to hand over.
+    pub(crate) room: usize,
 }
 
 /// Where a line stands after reading.
@@ -105,15 +113,10 @@ pub(crate) struct ReadTo {
 
 impl Handoff {
     /// A handoff that begins with those that `waiting`, most urgent first, then
-    /// reads each severity's line up to its last sequence on disk, if it has any;
-    /// keeps `capacity` deliveries in memory.
-    pub(crate) fn new(
-        waiting: Vec<Lease>,
-        last_on_disk: [Option<u64>; 3],
-        capacity: usize,
-    ) -> Self {
+    /// reads each severity's line up to its last sequence on disk, if it has any.
+    pub(crate) fn new(waiting: Vec<Lease>, last_on_disk: [Option<u64>; 3], room: Room) -> Self {
         let lines = last_on_disk.map(|last| Line {
-            committed: VecDeque::new(),
+            committed: Committed::default(),
             behind: last.map(|last| Behind {
                 cursor: 0,
                 last,
@@ -127,8 +130,7 @@ impl Handoff {
             lines,
             before_start: last_on_disk.map(Option::unwrap_or_default),
             has_said_caught_up: false,
-            in_memory: 0,
-            capacity,
+            room,
             closed: false,
         };
         Self {
@@ -140,18 +142,13 @@ impl Handoff {
     /// Takes over an alert that has just been committed.
     pub(crate) fn push(&self, sequence: u64, accepted: AcceptedAlert) {
         let mut state = self.lock();
-        let has_room = state.in_memory < state.capacity;
+        let is_long = accepted.deliveries.len() > state.room.slice;
+        let has_room = state.held(is_long) < state.room.in_memory;
         let line = &mut state.lines[line_of(accepted.alert.severity)];
         match &mut line.behind {
             Some(behind) => behind.last = sequence,
             None if has_room => {
-                let count = accepted.deliveries.len();
-                line.committed.push_back(Committed {
-                    sequence,
-                    accepted,
-                    next: 0,
-                });
-                state.in_memory += count;
+                line.committed.push(sequence, accepted, is_long);
             }
             None => {
                 let cursor = sequence.saturating_sub(1);
@@ -178,22 +175,9 @@ impl Handoff {
             .waiting
             .retain(|lease| !keys.contains(&lease.position));
         state.again.retain(|lease| !keys.contains(&lease.position));
-        let mut dropped = 0;
         for line in &mut state.lines {
-            let committed = &mut line.committed;
-            let Ok(place) = committed.binary_search_by_key(&sequence, |one| one.sequence) else {
-                continue;
-            };
-            let one = &mut committed[place];
-            let count = one.accepted.deliveries.len();
-            let next = count.min(ended as usize).max(one.next);
-            dropped += next - one.next;
-            one.next = next;
-            if next == count {
-                committed.remove(place);
-            }
+            line.committed.drop_before(sequence, ended as usize);
         }
-        state.in_memory -= dropped;
         state.cancelled.extend_from_slice(cancelled);
         drop(state);
         self.arrival.notify_one();
@@ -205,9 +189,10 @@ impl Handoff {
         self.arrival.notify_one();
     }
 
-    /// What is at hand, up to `room`, the most urgent first.
+    /// What is at hand, up to `room` and no more than a slice, the most urgent first.
     pub(crate) fn next(&self, room: usize) -> Next {
         let mut state = self.lock();
+        let room = room.min(state.room.slice);
         if state.closed {
             return Next::Closed;
         }
@@ -237,6 +222,7 @@ impl Handoff {
                     cursor: behind.cursor,
                     last: behind.last,
                     opened: behind.opened.clone(),
+                    room,
                 });
             }
         }
@@ -285,23 +271,21 @@ impl State {
             })
     }
 
+    /// Deliveries in memory, of long alerts or of the others.
+    fn held(&self, long: bool) -> usize {
+        let held = self.lines.iter().map(|line| line.committed.held());
+        held.map(|held| held[usize::from(long)]).sum()
+    }
+
     /// Committed deliveries up to `room`; stops before a line that has to read.
     fn take_committed(&mut self, room: usize) -> Vec<Lease> {
         let mut leases = Vec::new();
         for line in &mut self.lines {
-            while leases.len() < room
-                && let Some(first) = line.committed.front_mut()
-            {
-                first.take(room - leases.len(), &mut leases);
-                if first.next == first.accepted.deliveries.len() {
-                    line.committed.pop_front();
-                }
-            }
-            if leases.len() == room || line.behind.is_some() {
+            line.committed.take(room, &mut leases);
+            if leases.len() >= room || line.behind.is_some() {
                 break;
             }
         }
-        self.in_memory -= leases.len();
         leases
     }
 }
@@ -311,30 +295,6 @@ impl Behind {
     fn is_past(&self, sequence: u64) -> bool {
         let opened = self.opened.as_ref();
         self.cursor >= sequence || opened.is_some_and(|opened| opened.sequence > sequence)
-    }
-}
-
-impl Committed {
-    fn take(&mut self, room: usize, leases: &mut Vec<Lease>) {
-        let end = self.accepted.deliveries.len().min(self.next + room);
-        for (delivery, ordinal) in self.accepted.deliveries[self.next..end]
-            .iter()
-            .zip(self.next..)
-        {
-            leases.push(Lease {
-                position: Position {
-                    sequence: self.sequence,
-                    ordinal: ordinal as u32,
-                },
-                alert: self.accepted.alert.clone(),
-                destination: delivery.destination.clone(),
-                credential: delivery.credential.clone(),
-                recipients: delivery.recipients.clone(),
-                progress: Progress::default(),
-                digest: None,
-            });
-        }
-        self.next = end;
     }
 }
 

@@ -59,8 +59,14 @@ pub use history::SqliteHistory;
 pub use metrics::StoreMetrics;
 pub use queue::SqliteQueue;
 
-/// Deliveries kept in memory before the consumer reads them from disk: some 10 MB.
-const IN_MEMORY: usize = 65_536;
+use handoff::Room;
+
+/// What the consumer need not read from disk: some 10 MB, and as much for alerts
+/// to very many. A slice keeps the consumer from all else for a millisecond or two.
+const ROOM: Room = Room {
+    in_memory: 65_536,
+    slice: 1_024,
+};
 
 /// How a data folder is used.
 #[derive(Clone, Debug)]
@@ -105,22 +111,18 @@ impl Store {
     /// Opens the data folder, made where there is none, and brings its schema up
     /// to date. Nothing is changed where it fails.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_keeping(IN_MEMORY, settings, clock)
+        Self::open_with(ROOM, settings, clock)
     }
 
-    /// As [`open`](Self::open), with that many deliveries kept in memory.
-    fn open_keeping(
-        in_memory: usize,
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
+    /// As [`open`](Self::open), with that room for deliveries in memory.
+    fn open_with(room: Room, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let folder = folder::Folder::take(&settings.path)?;
         let mut connection = schema::open(&folder.database(), settings.synchronous)?;
         schema::migrate(&mut connection)?;
         let reader = reader::Reader::open(&folder.database())?;
         let directory = directory::load(&connection)?;
         let metrics = StoreMetrics::default();
-        let handoff = Arc::new(reader.backlog(in_memory)?);
+        let handoff = Arc::new(reader.backlog(room)?);
         let sending = Arc::new(Sending::default());
         let history = Arc::new(SqliteHistory::open(
             &folder.database(),

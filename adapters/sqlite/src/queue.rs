@@ -58,9 +58,9 @@ impl SqliteQueue {
         }
     }
 
-    async fn read_line(&self, from: ReadFrom, room: usize) -> Result<Vec<Lease>, QueueError> {
+    async fn read_line(&self, from: ReadFrom) -> Result<Vec<Lease>, QueueError> {
         let severity = from.severity;
-        let (leases, to) = self.read(move |reader| reader.read(from, room)).await?;
+        let (leases, to) = self.read(move |reader| reader.read(from)).await?;
         // Nothing is awaited between here and the caller's having the leases, so
         // a dropped call has not moved the cursor.
         self.handoff.resume(severity, to);
@@ -103,7 +103,7 @@ impl DeliveryQueue for SqliteQueue {
                 Next::Cancelled(keys) => return Ok(Received::Cancelled(keys)),
                 Next::CaughtUp => return Ok(Received::CaughtUp),
                 Next::Read(from) => {
-                    let leases = self.read_line(from, room).await?;
+                    let leases = self.read_line(from).await?;
                     if !leases.is_empty() {
                         return Ok(Received::Leases(leases));
                     }

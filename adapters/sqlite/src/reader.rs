@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::{
-    handoff::{Handoff, Opened, ReadFrom, ReadTo},
+    handoff::{Handoff, Opened, ReadFrom, ReadTo, Room},
     packed::{PackedDelivery, unpack_deliveries, unpack_targets},
     schema,
 };
@@ -70,8 +70,8 @@ impl Reader {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What earlier runs left, as the beginning of a handoff of that capacity.
-    pub(crate) fn backlog(&self, capacity: usize) -> Result<Handoff, rusqlite::Error> {
+    /// What earlier runs left, as the beginning of a handoff with that room.
+    pub(crate) fn backlog(&self, room: Room) -> Result<Handoff, rusqlite::Error> {
         let connection = self.lock();
         let waiting = waiting(&connection)?;
         let mut last_on_disk = [None; 3];
@@ -88,15 +88,11 @@ impl Reader {
                 "deliveries of an earlier run are taken up again"
             );
         }
-        Ok(Handoff::new(waiting, last_on_disk, capacity))
+        Ok(Handoff::new(waiting, last_on_disk, room))
     }
 
-    /// Reads on where a line that is behind stopped, up to `room` deliveries.
-    pub(crate) fn read(
-        &self,
-        from: ReadFrom,
-        room: usize,
-    ) -> Result<(Vec<Lease>, ReadTo), rusqlite::Error> {
+    /// Reads on where a line that is behind stopped.
+    pub(crate) fn read(&self, from: ReadFrom) -> Result<(Vec<Lease>, ReadTo), rusqlite::Error> {
         let connection = self.lock();
         let mut leases = Vec::new();
         let mut cursor = from.cursor;
@@ -112,13 +108,13 @@ impl Reader {
                     }
                 },
             };
-            take(&connection, &mut current, room, &mut leases)?;
+            take(&connection, &mut current, from.room, &mut leases)?;
             if current.next < current.deliveries.len() {
                 opened = Some(current);
                 break;
             }
             cursor = current.sequence;
-            if leases.len() == room {
+            if leases.len() == from.room {
                 break;
             }
         }

@@ -1,9 +1,11 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use common::{
     Severity::{High, Low, Normal},
     UtcMillis,
 };
+
+use consumer::domain::Position;
 
 use super::*;
 use crate::{
@@ -18,18 +20,25 @@ struct Queue {
 }
 
 impl Queue {
-    fn with_room_for(capacity: usize) -> Self {
+    fn with_room_for(in_memory: usize) -> Self {
+        Self::with(Room {
+            in_memory,
+            slice: 100,
+        })
+    }
+
+    fn with(room: Room) -> Self {
         Self {
-            handoff: Handoff::new(vec![], [None; 3], capacity),
+            handoff: Handoff::new(vec![], [None; 3], room),
             disk: BTreeMap::new(),
         }
     }
 
     /// After a restart with what `self` has on disk.
-    fn restarted(self, capacity: usize) -> Self {
+    fn restarted(self, room: Room) -> Self {
         let last = Severity::BY_URGENCY.map(|severity| self.last_of(severity));
         Self {
-            handoff: Handoff::new(vec![], last, capacity),
+            handoff: Handoff::new(vec![], last, room),
             disk: self.disk,
         }
     }
@@ -44,8 +53,12 @@ impl Queue {
     }
 
     fn commit(&mut self, severity: Severity, count: u128) -> u64 {
+        self.commit_to(severity, 0..count)
+    }
+
+    fn commit_to(&mut self, severity: Severity, users: Range<u128>) -> u64 {
         let sequence = self.disk.len() as u64 + 1;
-        let deliveries = (0..count).map(|n| delivery(n, 1)).collect();
+        let deliveries = users.map(|n| delivery(n, 1)).collect();
         let accepted = alert(severity, UtcMillis(0), deliveries);
         self.disk.insert(sequence, accepted.clone());
         self.handoff.push(sequence, accepted);
@@ -62,7 +75,7 @@ impl Queue {
                 }
                 Next::Read(from) => {
                     let severity = from.severity;
-                    let (positions, to) = self.read(from, room);
+                    let (positions, to) = self.read(from);
                     self.handoff.resume(severity, to);
                     if !positions.is_empty() {
                         return Some(positions);
@@ -75,7 +88,8 @@ impl Queue {
         }
     }
 
-    fn read(&self, from: ReadFrom, room: usize) -> (Vec<Position>, ReadTo) {
+    fn read(&self, from: ReadFrom) -> (Vec<Position>, ReadTo) {
+        let room = from.room;
         let mut positions = vec![];
         let mut cursor = from.cursor;
         let mut next = from.opened.map(|opened| (opened.sequence, opened.next));
@@ -131,23 +145,31 @@ impl Queue {
             .is_some()
     }
 
-    /// That every delivery has come, each once, in order within its severity.
+    /// That every delivery has come, each once, to each destination in order within
+    /// its severity.
     fn assert_came(&self, positions: &[Position]) {
         for severity in Severity::BY_URGENCY {
-            let of_it =
-                |position: &&Position| self.disk[&position.sequence].alert.severity == severity;
-            let came: Vec<_> = positions.iter().filter(of_it).copied().collect();
-            let expected: Vec<_> = self
-                .disk
-                .iter()
-                .filter(|(_, accepted)| accepted.alert.severity == severity)
-                .flat_map(|(sequence, accepted)| {
-                    (0..accepted.deliveries.len()).map(|n| Position {
-                        sequence: *sequence,
-                        ordinal: n as u32,
-                    })
-                })
-                .collect();
+            let mut came = vec![];
+            for position in positions {
+                let accepted = &self.disk[&position.sequence];
+                if accepted.alert.severity == severity {
+                    let delivery = &accepted.deliveries[position.ordinal as usize];
+                    came.push((delivery.destination.id, *position));
+                }
+            }
+            // Stable: what went to one destination stays in the order it came in.
+            came.sort_by_key(|(destination, _)| *destination);
+            let mut expected = vec![];
+            for (sequence, accepted) in &self.disk {
+                if accepted.alert.severity == severity {
+                    for (delivery, ordinal) in accepted.deliveries.iter().zip(0..) {
+                        let sequence = *sequence;
+                        let position = Position { sequence, ordinal };
+                        expected.push((delivery.destination.id, position));
+                    }
+                }
+            }
+            expected.sort_by_key(|(destination, _)| *destination);
             assert_eq!(came, expected, "{severity}");
         }
     }
@@ -204,7 +226,7 @@ fn an_alert_above_the_room_passes_in_chunks() {
         came.extend(positions);
     }
     queue.assert_came(&came);
-    assert_eq!(queue.handoff.lock().in_memory, 0);
+    assert_eq!(queue.handoff.lock().held(false), 0);
 }
 
 /// Numbers that look random and are the same every time.
@@ -220,39 +242,70 @@ fn noise(seed: u64) -> impl FnMut(u64) -> u64 {
 
 #[test]
 fn whatever_comes_and_goes_each_delivery_comes_once_and_in_order() {
-    for seed in 0..500 {
+    for seed in 0..2_000 {
         let mut random = noise(seed);
-        let mut queue = Queue::with_room_for(random(12) as usize);
-        for _ in 0..random(8) {
-            queue.commit(
-                Severity::BY_URGENCY[random(3) as usize],
-                1 + u128::from(random(6)),
-            );
-        }
-        queue = queue.restarted(random(12) as usize);
+        let mut room = || Room {
+            in_memory: random(12) as usize,
+            slice: 1 + random(7) as usize,
+        };
+        let (first, second) = (room(), room());
+        let mut commit = |queue: &mut Queue| {
+            let severity = Severity::BY_URGENCY[random(3) as usize];
+            let from = u128::from(random(4));
+            queue.commit_to(severity, from..from + 1 + u128::from(random(9)));
+            random(7)
+        };
+        let mut queue = Queue::with(first);
+        while commit(&mut queue) > 0 {}
+        queue = queue.restarted(second);
         let mut came = vec![];
-        for _ in 0..100 {
-            if random(2) == 0 {
-                queue.commit(
-                    Severity::BY_URGENCY[random(3) as usize],
-                    1 + u128::from(random(6)),
-                );
-            } else {
-                came.extend(queue.receive(1 + random(7) as usize).into_iter().flatten());
+        for _ in 0..60 {
+            for _ in 0..commit(&mut queue) / 2 {
+                came.extend(queue.receive(1 + seed as usize % 9).into_iter().flatten());
             }
         }
         while let Some(positions) = queue.receive(5) {
             came.extend(positions);
         }
         queue.assert_came(&came);
+        let state = queue.handoff.lock();
+        assert_eq!([state.held(false), state.held(true)], [0, 0]);
     }
+}
+
+#[test]
+fn what_comes_after_an_alert_to_very_many_need_not_wait_for_its_last() {
+    let mut queue = Queue::with(Room {
+        in_memory: 10,
+        slice: 4,
+    });
+    let everybody = queue.commit(Normal, 100);
+    let mut came = queue.receive(4).unwrap();
+    let later = queue.commit_to(Normal, 70..71);
+    let next = queue.receive(4).unwrap();
+    let at = |sequence, ordinal| Position { sequence, ordinal };
+    let expected = [
+        at(everybody, 70),
+        at(later, 0),
+        at(everybody, 4),
+        at(everybody, 5),
+    ];
+    assert_eq!(next, expected, "behind what goes to the same destination");
+    came.extend(next);
+    while let Some(positions) = queue.receive(4) {
+        came.extend(positions);
+    }
+    queue.assert_came(&came);
 }
 
 #[test]
 fn caught_up_is_not_held_up_by_what_came_later_into_the_same_line() {
     let mut queue = Queue::with_room_for(100);
     queue.commit(Normal, 1);
-    let mut queue = queue.restarted(100);
+    let mut queue = queue.restarted(Room {
+        in_memory: 100,
+        slice: 100,
+    });
     let later = queue.commit(Normal, 3);
     // One read hands over the old one and a part of the new one.
     assert_eq!(queue.receive(2).unwrap().last().unwrap().sequence, later);

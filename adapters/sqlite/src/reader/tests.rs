@@ -35,9 +35,10 @@ async fn a_read_ends_at_the_last_commit_that_it_was_told_of() {
         cursor: 0,
         last: 2,
         opened: None,
+        room: 100,
     };
     // The third is committed and, for all this read knows, on its way in memory.
-    let (leases, to) = reader.read(from, 100).unwrap();
+    let (leases, to) = reader.read(from).unwrap();
     let sequences: Vec<_> = leases.iter().map(|lease| lease.position.sequence).collect();
     assert_eq!(sequences, [1, 2]);
     assert_eq!(to.cursor, 2);

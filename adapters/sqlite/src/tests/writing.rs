@@ -41,7 +41,11 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::default());
         let settings = settings(folder.path());
-        let store = Store::open_keeping(in_memory, settings, clock.clone()).unwrap();
+        let room = crate::handoff::Room {
+            in_memory,
+            slice: 1_000,
+        };
+        let store = Store::open_with(room, settings, clock.clone()).unwrap();
         let users = (1..=users).map(|n| put_user(n, &format!("channel{n}"), &format!("token{n}")));
         let executed = store.directory.execute(users.collect(), Mode::Commit).await;
         executed.unwrap();

@@ -15,7 +15,7 @@ use crate::{
     handoff::{Handoff, Next, ReadFrom},
     reader::Reader,
     sending::Sending,
-    writer::{Command, Commands},
+    writer::{Command, Commands, Prepared},
 };
 
 /// The queue in SQLite.
@@ -76,11 +76,10 @@ impl AlertQueue for SqliteQueue {
         key: Option<IdempotencyKey>,
     ) -> Result<Acceptance, AcceptError> {
         let ended = || AcceptError::Failed("the store is closed".into());
-        let answer = self.commands.send(|reply| Command::Accept {
-            accepted,
-            key,
-            reply,
-        });
+        let alert = Prepared::from(accepted);
+        let answer = self
+            .commands
+            .send(|reply| Command::Accept { alert, key, reply });
         answer.ok_or_else(ended)?.await.map_err(|_| ended())?
     }
 

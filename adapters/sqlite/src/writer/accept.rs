@@ -12,6 +12,24 @@ use crate::packed::{pack_deliveries, pack_targets};
 /// How long an idempotency key is remembered.
 pub(super) const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// An alert as it will be stored. Packed by whoever accepts it, since the writer
+/// works for everybody.
+pub(crate) struct Prepared {
+    pub(crate) accepted: AcceptedAlert,
+    targets: Vec<u8>,
+    recipients: Vec<u8>,
+}
+
+impl From<AcceptedAlert> for Prepared {
+    fn from(accepted: AcceptedAlert) -> Self {
+        Self {
+            targets: pack_targets(&accepted.alert.targets),
+            recipients: pack_deliveries(&accepted.deliveries),
+            accepted,
+        }
+    }
+}
+
 /// Gives out sequence numbers, those of a rolled back transaction again.
 pub(super) struct Acceptor {
     committed: u64,
@@ -53,7 +71,7 @@ impl Acceptor {
     pub(super) fn accept(
         &mut self,
         transaction: &Transaction<'_>,
-        accepted: &AcceptedAlert,
+        alert: &Prepared,
         key: Option<&IdempotencyKey>,
         now: UtcMillis,
     ) -> Result<Written, rusqlite::Error> {
@@ -64,7 +82,7 @@ impl Acceptor {
             remember(transaction, key, now)?;
         }
         let sequence = self.last + 1;
-        insert(transaction, accepted, sequence)?;
+        insert(transaction, alert, sequence)?;
         self.last = sequence;
         let alert = &accepted.alert;
         self.blocks.add(sequence, alert.severity, alert.accepted_at);
@@ -74,10 +92,10 @@ impl Acceptor {
 
 fn insert(
     transaction: &Transaction<'_>,
-    accepted: &AcceptedAlert,
+    prepared: &Prepared,
     sequence: u64,
 ) -> Result<(), rusqlite::Error> {
-    let alert = &accepted.alert;
+    let AcceptedAlert { alert, deliveries } = &prepared.accepted;
     transaction
         .prepare_cached(
             "INSERT INTO alert
@@ -91,10 +109,10 @@ fn insert(
             alert.severity.code(),
             alert.accepted_at.0,
             &*alert.message,
-            pack_targets(&alert.targets),
-            pack_deliveries(&accepted.deliveries),
+            prepared.targets,
+            prepared.recipients,
         ])?;
-    if accepted.deliveries.is_empty() {
+    if deliveries.is_empty() {
         return Ok(());
     }
     transaction
@@ -102,7 +120,7 @@ fn insert(
         .execute(params![
             alert.severity.code(),
             sequence as i64,
-            accepted.deliveries.len() as i64
+            deliveries.len() as i64
         ])?;
     Ok(())
 }

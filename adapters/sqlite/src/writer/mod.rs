@@ -7,9 +7,9 @@ pub(crate) mod control;
 mod retired;
 pub(crate) mod settle;
 mod trim;
+mod waiting;
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{AcceptedAlert, Clock};
+use common::Clock;
 use consumer::{
     domain::{Settlement, Unfolded},
     ports::QueueError,
@@ -30,15 +30,16 @@ use producer::{
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use self::{accept::Acceptor, change::Changer, control::Controller, trim::Trimmer};
+pub(crate) use self::accept::Prepared;
+use self::{
+    accept::Acceptor, change::Changer, control::Controller, trim::Trimmer, waiting::Waiting,
+};
 use crate::{
     OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
     folder::Folder, handoff::Handoff, metrics::StoreMetrics, reader::Reader,
     reader::positions_to_leases, sending::Sending, space::Space,
 };
 
-/// The most commands that share a commit.
-const BATCH: usize = 1_024;
 /// How often the writer looks around on its own: nothing hot, so seldom.
 const ROUND: Duration = Duration::from_secs(10);
 /// How often while it cannot write as it should.
@@ -49,7 +50,7 @@ const MAKE_ROOM: Duration = Duration::from_secs(2);
 /// What the writer can be asked for. Each reply comes after the commit.
 pub(crate) enum Command {
     Accept {
-        accepted: AcceptedAlert,
+        alert: Prepared,
         key: Option<IdempotencyKey>,
         reply: oneshot::Sender<Result<Acceptance, AcceptError>>,
     },
@@ -64,45 +65,6 @@ pub(crate) enum Command {
     },
     Control(control::Task),
     Close,
-}
-
-/// An alert to more deliveries than this is large: writing it takes milliseconds.
-const LARGE: usize = 5_000;
-
-/// The commands that wait for a commit. At most one large alert goes into each, so
-/// that many at once do not hold up everybody else's.
-#[derive(Default)]
-struct Waiting {
-    small: Vec<Command>,
-    large: VecDeque<Command>,
-    is_closing: bool,
-}
-
-impl Waiting {
-    fn add(&mut self, command: Command) {
-        match &command {
-            Command::Close => self.is_closing = true,
-            Command::Accept { accepted, .. } if accepted.deliveries.len() > LARGE => {
-                self.large.push_back(command);
-            }
-            _ => self.small.push(command),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.small.is_empty() && self.large.is_empty()
-    }
-
-    /// Whether the writer was told to end and has carried out all that came before.
-    fn is_over(&self) -> bool {
-        self.is_closing && self.is_empty()
-    }
-
-    fn next_batch(&mut self) -> Vec<Command> {
-        let mut batch = std::mem::take(&mut self.small);
-        batch.extend(self.large.pop_front());
-        batch
-    }
 }
 
 /// What a command has written in the transaction under way.
@@ -269,7 +231,7 @@ impl Writer {
                 }
             }
             // What arrived during the last commit shares this one.
-            while waiting.small.len() < BATCH
+            while !waiting.is_enough()
                 && let Ok(command) = commands.try_recv()
             {
                 waiting.add(command);
@@ -371,9 +333,9 @@ impl Writer {
         let mut written = Vec::with_capacity(batch.len());
         for command in batch {
             written.push(match (command, &refusal) {
-                (Command::Accept { accepted, key, .. }, None) => {
+                (Command::Accept { alert, key, .. }, None) => {
                     self.acceptor
-                        .accept(&transaction, accepted, key.as_ref(), now)?
+                        .accept(&transaction, alert, key.as_ref(), now)?
                 }
                 (Command::Accept { .. }, Some(reason)) => {
                     Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
@@ -437,12 +399,8 @@ impl Writer {
     fn answer(&mut self, command: Command, written: Written) {
         // A reply that nobody awaits any longer is no matter: what it tells is done.
         match (command, written) {
-            (
-                Command::Accept {
-                    accepted, reply, ..
-                },
-                Written::Accepted { sequence },
-            ) => {
+            (Command::Accept { alert, reply, .. }, Written::Accepted { sequence }) => {
+                let accepted = alert.accepted;
                 if !accepted.deliveries.is_empty() {
                     self.metrics
                         .open_deliveries

@@ -59,7 +59,7 @@ impl Database {
         let transaction = self.connection.transaction().unwrap();
         self.acceptor.begin();
         self.acceptor
-            .accept(&transaction, &accepted, None, NOW)
+            .accept(&transaction, &accepted.into(), None, NOW)
             .unwrap();
         transaction.commit().unwrap();
         self.acceptor.committed();

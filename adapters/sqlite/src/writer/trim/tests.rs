@@ -46,7 +46,7 @@ impl History {
         let transaction = self.connection.transaction().unwrap();
         self.acceptor.begin();
         self.acceptor
-            .accept(&transaction, &accepted, None, NOW)
+            .accept(&transaction, &accepted.into(), None, NOW)
             .unwrap();
         self.acceptor.committed();
         let sequence = transaction
@@ -280,7 +280,7 @@ fn a_key_is_forgotten_after_a_day() {
         let key = key(name);
         history
             .acceptor
-            .accept(&transaction, &accepted, Some(&key), then)
+            .accept(&transaction, &accepted.into(), Some(&key), then)
             .unwrap();
     }
     transaction.commit().unwrap();

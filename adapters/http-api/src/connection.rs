@@ -43,6 +43,8 @@ enum Phase {
     Idle,
     /// A request's head has begun to arrive.
     Head,
+    /// The rest of a request's body is awaited, before a handler is at work on it.
+    Body,
     /// A handler is at work.
     Handling,
     /// The answer's body is being sent.
@@ -50,14 +52,23 @@ enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 4] = [Phase::Idle, Phase::Head, Phase::Handling, Phase::Answering];
+    const ALL: [Phase; 5] = [
+        Phase::Idle,
+        Phase::Head,
+        Phase::Body,
+        Phase::Handling,
+        Phase::Answering,
+    ];
+    /// The bits that hold one.
+    const BITS: u32 = 3;
+    const MASK: u64 = (1 << Self::BITS) - 1;
 }
 
 /// What a connection is doing and since when, for its own task and for the
 /// server's, without a lock.
 pub(crate) struct Activity {
     epoch: Instant,
-    /// The phase in the two lowest bits, above them the microseconds from `epoch`
+    /// The phase in the lowest bits, above them the microseconds from `epoch`
     /// at which it began: fine enough that two seldom began together.
     state: AtomicU64,
     notice: Notify,
@@ -75,11 +86,16 @@ impl Activity {
         activity
     }
 
-    /// Where no handler is at work on it: the time from the server's start at
-    /// which it began to wait for a request, or for the rest of one's head.
-    pub(crate) fn waiting_since(&self) -> Option<Duration> {
+    /// Where it may be ended for a newcomer: the time from the server's start at
+    /// which it began to wait for a request, or for the rest of one.
+    pub(crate) fn waiting_since(&self, settings: &ServerSettings) -> Option<Duration> {
         let (phase, since) = self.state();
-        matches!(phase, Phase::Idle | Phase::Head).then_some(since)
+        let gives_way = match phase {
+            Phase::Idle | Phase::Head => true,
+            Phase::Body => self.epoch.elapsed().saturating_sub(since) >= settings.body_grace,
+            Phase::Handling | Phase::Answering => false,
+        };
+        gives_way.then_some(since)
     }
 
     /// Whether it has been doing it for too long.
@@ -89,7 +105,8 @@ impl Activity {
         match phase {
             Phase::Idle => age >= settings.idle_timeout,
             Phase::Head => age >= settings.header_timeout,
-            Phase::Handling => false,
+            // Whoever reads the body ends that wait, with an answer.
+            Phase::Body | Phase::Handling => false,
             Phase::Answering => age >= settings.stall_timeout,
         }
     }
@@ -105,14 +122,15 @@ impl Activity {
 
     fn state(&self) -> (Phase, Duration) {
         let state = self.state.load(Ordering::Relaxed);
-        let since = Duration::from_micros(state >> 2);
-        (Phase::ALL[(state & 3) as usize], since)
+        let since = Duration::from_micros(state >> Phase::BITS);
+        let phase = Phase::ALL.get((state & Phase::MASK) as usize);
+        (phase.copied().unwrap_or(Phase::Idle), since)
     }
 
     fn enter(&self, phase: Phase) {
-        let since = u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX >> 2);
+        let since = u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.state
-            .store(since << 2 | phase as u64, Ordering::Relaxed);
+            .store(since << Phase::BITS | phase as u64, Ordering::Relaxed);
     }
 }
 
@@ -156,7 +174,7 @@ pub(crate) async fn drive(
                         let _ = stream.try_write(&errors::timed_out_in_head());
                         return;
                     }
-                    Phase::Head => return,
+                    Phase::Head | Phase::Body => return,
                     _ if overdue => return,
                     // An idle one ends at once, but for what is still being sent.
                     _ => Pin::new(&mut connection).graceful_shutdown(),
@@ -176,9 +194,55 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answering>, Infallible> {
     activity.enter(Phase::Handling);
+    let request = request.map(|body| {
+        let activity = activity.clone();
+        Body::new(Arriving { body, activity })
+    });
     let response = router.call(request).await?;
     activity.enter(Phase::Answering);
     Ok(response.map(|body| Answering { body, activity }))
+}
+
+/// A request's body on its way in.
+struct Arriving {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let (is_pending, phase) = (polled.is_pending(), self.activity.phase());
+        if is_pending && phase == Phase::Handling {
+            self.activity.enter(Phase::Body);
+        } else if !is_pending && phase == Phase::Body {
+            self.activity.enter(Phase::Handling);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Also where nobody awaits the rest.
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if self.activity.phase() == Phase::Body {
+            self.activity.enter(Phase::Handling);
+        }
+    }
 }
 
 /// An answer's body on its way out.

@@ -32,6 +32,9 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// How long a request's head may take from its first byte to its last; then 408.
     pub header_timeout: Duration,
+    /// How long a client may send nothing of a body that it owes before its
+    /// connection gives way to a newcomer.
+    pub body_grace: Duration,
     /// How long a connection may wait for a request.
     pub idle_timeout: Duration,
     /// How long a client may take no more of an answer.
@@ -45,6 +48,7 @@ impl Default for ServerSettings {
         Self {
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
+            body_grace: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
             drain_deadline: Duration::from_secs(25),
@@ -198,7 +202,7 @@ impl Server {
 
     fn close_longest_idle(&self) {
         let waiting = self.connections.values().filter_map(|activity| {
-            let since = activity.waiting_since()?;
+            let since = activity.waiting_since(&self.settings)?;
             Some((since, activity))
         });
         if let Some((_, activity)) = waiting.min_by_key(|(since, _)| *since) {

@@ -31,6 +31,7 @@ fn patient() -> ServerSettings {
         max_connections: 1000,
         header_timeout: NEVER,
         idle_timeout: NEVER,
+        body_grace: NEVER,
         stall_timeout: NEVER,
         drain_deadline: NEVER,
     }
@@ -282,6 +283,24 @@ async fn begin_alert(server: &Running) -> TcpStream {
     stream.read_exact(&mut asked_for).await.unwrap();
     assert_eq!(&asked_for, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream
+}
+
+#[tokio::test]
+async fn requests_go_through_while_withheld_bodies_take_every_place() {
+    let settings = ServerSettings {
+        max_connections: 20,
+        body_grace: Duration::ZERO,
+        ..patient()
+    };
+    let server = start(settings).await;
+    let mut withheld = Vec::new();
+    for _ in 0..60 {
+        withheld.push(begin_alert(&server).await);
+    }
+    let mut stream = server.connect().await;
+    let (head, _) = post(&mut stream, &alert_request(ALERT)).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(server.api.queue.accepted().len(), 1);
 }
 
 #[tokio::test]

@@ -66,7 +66,9 @@ impl Committed {
 
     /// Drops what is left of an alert before one ordinal.
     pub(super) fn drop_before(&mut self, sequence: u64, ordinal: usize) {
-        let short = self.short.binary_search_by_key(&sequence, |one| one.sequence);
+        let short = self
+            .short
+            .binary_search_by_key(&sequence, |one| one.sequence);
         if let Ok(place) = short {
             let one = &mut self.short[place];
             let count = one.accepted.deliveries.len();
@@ -77,7 +79,9 @@ impl Committed {
                 self.short.remove(place);
             }
         }
-        let long = self.long.binary_search_by_key(&sequence, |one| one.sequence);
+        let long = self
+            .long
+            .binary_search_by_key(&sequence, |one| one.sequence);
         if let Ok(place) = long {
             let one = &mut self.long[place];
             for ordinal in one.next..one.deliveries.len().min(ordinal) {

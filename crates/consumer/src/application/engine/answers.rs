@@ -27,10 +27,10 @@ impl Engine {
         };
         lane.in_flight = false;
         self.in_flight -= 1;
-        let host = lane.host;
+        let (host, was_tail) = (lane.host, lane.sends_tail);
         held.tried(now.mono);
         if let Some(host) = host {
-            self.schedule.change(host, |host| host.in_flight -= 1);
+            self.schedule.change(host, |host| host.end(was_tail));
         }
         let credential = self.judge_credential(id, &held, &answered.answer, now);
         if let Some(host) = host {

@@ -8,7 +8,10 @@ use std::{
 
 use common::{Destination, DestinationId};
 
-use super::breaker::{Breaker, Tally};
+use super::{
+    breaker::{Breaker, Tally},
+    schedule::Rank,
+};
 
 /// Names a host while a lane or a sleeper needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +23,9 @@ pub(super) struct Host {
     name: Box<str>,
     /// Lanes and sleepers that name it.
     users: u32,
-    pub(super) in_flight: usize,
+    in_flight: usize,
+    /// Those of them that belong to tails.
+    tails_in_flight: usize,
     /// Lanes in line for it.
     pub(super) in_line: usize,
     /// The lanes in line, by severity code, each with the stamp of its entry.
@@ -105,6 +110,31 @@ impl Host {
 
     pub(super) fn is_closed(&self) -> bool {
         self.breaker().is_none_or(Breaker::is_closed)
+    }
+
+    /// A request begins.
+    pub(super) fn begin(&mut self, is_tail: bool) {
+        self.in_flight += 1;
+        self.tails_in_flight += usize::from(is_tail);
+    }
+
+    /// A request has ended.
+    pub(super) fn end(&mut self, was_tail: bool) {
+        self.in_flight -= 1;
+        self.tails_in_flight -= usize::from(was_tail);
+    }
+
+    /// Requests under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether a request of that rank may begin. Half of them may be of tails: a tail
+    /// that gets no answers, or as many as the machine can take, would hold up what
+    /// comes after it.
+    pub(super) fn has_room_for(&self, rank: Rank, most: usize) -> bool {
+        let tails_have_room = self.tails_in_flight < (most / 2).max(1);
+        self.has_room(most) && (!rank.is_tail || tails_have_room)
     }
 
     /// Whether another request may begin.

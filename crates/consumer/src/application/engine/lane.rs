@@ -169,6 +169,8 @@ pub(super) struct Lane {
     /// In flight; or, if not, sent in part, and next before all others.
     pub(super) current: Option<Held>,
     pub(super) in_flight: bool,
+    /// Whether what is in flight began as a tail.
+    pub(super) sends_tail: bool,
     /// Tells the lane's requests apart.
     pub(super) serial: u32,
     turns_since_starved: u8,

@@ -264,15 +264,15 @@ impl Engine {
             {
                 return None;
             }
-            let id = match self.next_ready(now) {
-                Some(id) => id,
+            let (id, rank) = match self.next_ready(now) {
+                Some(id) => (id, None),
                 None => {
-                    let id = self.schedule.next_in_line(|id| self.lanes.place_of(id))?;
+                    let (id, rank) = self.schedule.next_in_line(|id| self.lanes.place_of(id))?;
                     if self.prepares_digest(id, now) {
                         self.place(id, now);
                         continue;
                     }
-                    id
+                    (id, Some(rank))
                 }
             };
             let Some(lane) = self.lanes.get_mut(id) else {
@@ -291,11 +291,13 @@ impl Engine {
             }
             lane.serial = lane.serial.wrapping_add(1);
             lane.in_flight = true;
+            let is_tail = rank.is_some_and(|rank| rank.is_tail);
+            lane.sends_tail = is_tail;
             self.in_flight += 1;
             self.credentials.begin(held.credential(), now.mono);
             if let Some(host) = lane.host {
                 self.schedule.change(host, |host| {
-                    host.in_flight += 1;
+                    host.begin(is_tail);
                     if let Some(breaker) = host.breaker_mut() {
                         breaker.begin();
                     }

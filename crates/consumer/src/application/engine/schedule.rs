@@ -192,22 +192,21 @@ impl Schedule {
         let Some(host) = self.hosts.get_mut(id) else {
             return;
         };
-        if !host.has_room(self.most_a_host) {
-            return;
-        }
-        for (line, ring) in self.rings.iter_mut().enumerate() {
-            if !host.in_ring[line] && !host.lines[line].is_empty() {
+        for rank in Rank::by_urgency() {
+            let line = rank.line();
+            let waits = !host.in_ring[line] && !host.lines[line].is_empty();
+            if waits && host.has_room_for(rank, self.most_a_host) {
                 host.in_ring[line] = true;
-                ring.push_back(id);
+                self.rings[line].push_back(id);
             }
         }
     }
 
-    /// The lane whose turn it is. It stays in line until it leaves.
+    /// The lane whose turn it is, and with what. It stays in line until it leaves.
     pub(super) fn next_in_line(
         &mut self,
         place_of: impl Fn(DestinationId) -> Place,
-    ) -> Option<DestinationId> {
+    ) -> Option<(DestinationId, Rank)> {
         loop {
             for rank in Rank::by_urgency() {
                 let line = rank.line();
@@ -217,7 +216,7 @@ impl Schedule {
                     };
                     if let Some(lane) = self.first_of(id, rank, &place_of) {
                         self.turns_left[line] -= 1;
-                        return Some(lane);
+                        return Some((lane, rank));
                     }
                 }
             }
@@ -240,7 +239,7 @@ impl Schedule {
         let line = rank.line();
         let host = self.hosts.get_mut(id)?;
         host.in_ring[line] = false;
-        if !host.has_room(self.most_a_host) {
+        if !host.has_room_for(rank, self.most_a_host) {
             return None;
         }
         let mut first = None;
@@ -356,21 +355,25 @@ mod tests {
         }
 
         fn take_turn(&mut self) -> Option<u64> {
-            let id = self.schedule.next_in_line(|id| self.places[&id])?;
+            Some(self.take_ranked_turn()?.0)
+        }
+
+        fn take_ranked_turn(&mut self) -> Option<(u64, Rank)> {
+            let (id, rank) = self.schedule.next_in_line(|id| self.places[&id])?;
             self.schedule.leave(self.places.get_mut(&id).unwrap());
-            Some(id.0)
+            Some((id.0, rank))
         }
 
         fn begin(&mut self) -> Option<u64> {
-            let id = self.take_turn()?;
+            let (id, rank) = self.take_ranked_turn()?;
             let host = self.host(id);
-            self.schedule.change(host, |host| host.in_flight += 1);
+            self.schedule.change(host, |host| host.begin(rank.is_tail));
             Some(id)
         }
 
         fn end(&mut self, id: u64) {
             let host = self.host(id);
-            self.schedule.change(host, |host| host.in_flight -= 1);
+            self.schedule.change(host, |host| host.end(false));
         }
 
         fn pop_due(&mut self, now: u64) -> Option<u64> {
@@ -411,6 +414,22 @@ mod tests {
         assert!(turn_of(1000) < turn_of(99));
         assert!(turn_of(2000) < turn_of(99), "a lower severity still moves");
         assert_eq!(turns.len(), 102);
+    }
+
+    #[test]
+    fn tails_leave_half_of_a_hosts_requests_to_others() {
+        let mut lanes = Lanes::with(10);
+        (0..20).for_each(|n| lanes.line_up_at(n, Severity::High, FIRST));
+        assert_eq!(std::iter::from_fn(|| lanes.begin()).count(), 5);
+        lanes.line_up(100, Severity::Low);
+        lanes.line_up_at(1000, Severity::Normal, FIRST);
+        assert_eq!(lanes.begin(), Some(1000), "of another host");
+        assert_eq!(lanes.begin(), Some(100));
+        assert_eq!(lanes.begin(), None);
+        let host = lanes.host(0);
+        lanes.schedule.change(host, |host| host.end(true));
+        assert_eq!(lanes.begin(), Some(5));
+        assert_eq!(lanes.begin(), None);
     }
 
     #[test]

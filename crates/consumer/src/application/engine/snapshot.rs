@@ -77,7 +77,7 @@ impl Engine {
             error: host
                 .breaker()
                 .map_or(String::new(), |breaker| breaker.error().to_owned()),
-            in_flight: host.in_flight,
+            in_flight: host.in_flight(),
             in_line: host.in_line,
         });
         let mut slowed = self.credentials.slowed();

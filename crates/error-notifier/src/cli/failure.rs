@@ -37,8 +37,12 @@ impl Failure {
         // Who closed the pipe (`… | head`) knows it.
         if !self.is_closed_pipe() {
             let mut stderr = io::stderr().lock();
-            if let Self::Client(ClientError::Refused { problems, .. }) = self {
-                for problem in problems {
+            if let Self::Client(ClientError::Refused {
+                reason, problems, ..
+            }) = self
+            {
+                // The one problem of a request is its reason, and is said below.
+                for problem in problems.iter().filter(|one| one.message != *reason) {
                     // Nobody is left to tell where standard error is closed.
                     let _ = writeln!(stderr, "{}", printable(&problem.to_string()));
                 }

@@ -405,7 +405,8 @@ impl Lane {
         }
         let free = self.first_free(now, credentials);
         let urgent = free.into_iter().flatten().next()?;
-        let starved = self.starved(now, urgent.0, free, settings.starvation_limit);
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
+        let starved = self.starved(now, urgent.0, free, settings.starvation_limit, is_free);
         self.turns_since_starved = match starved {
             Some(_) => 0,
             None => self.turns_since_starved.saturating_add(1),
@@ -437,11 +438,13 @@ impl Lane {
         credentials: &Credentials,
     ) -> Vec<Severity> {
         let free = self.first_free(now, credentials);
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
+        let limit = settings.starvation_limit;
         let starved = free
             .into_iter()
             .flatten()
             .next()
-            .and_then(|urgent| self.starved(now, urgent.0, free, settings.starvation_limit));
+            .and_then(|urgent| self.starved(now, urgent.0, free, limit, is_free));
         self.turns_since_starved = match starved {
             Some(_) => 0,
             None => self.turns_since_starved.saturating_add(1),
@@ -458,11 +461,15 @@ impl Lane {
     }
 
     /// Takes out a delivery that was cancelled. One in flight is marked instead:
-    /// its request's end tells.
+    /// its request's end tells. A digest goes nevertheless, for what else it carries:
+    /// its lead was cancelled before the queue knew of the fold.
     pub(super) fn withdraw(&mut self, key: LeaseKey) -> Option<Held> {
         if let Some(current) = self.current.as_mut()
             && current.position() == key.position
         {
+            if current.lease.digest.is_some() {
+                return None;
+            }
             current.cancelled = true;
             return if self.in_flight {
                 None
@@ -498,19 +505,28 @@ impl Lane {
         }
     }
 
+    /// The one that has waited too long. None passes a digest of an earlier run, which
+    /// may carry some of its severity that were accepted before it.
     fn starved(
         &self,
         now: Duration,
         urgent: Severity,
         free: [Option<(Severity, usize)>; 3],
         limit: Duration,
+        is_free: impl Fn(&Held) -> bool,
     ) -> Option<(Severity, usize)> {
         if self.turns_since_starved < TURNS_BETWEEN_STARVED {
             return None;
         }
+        let passes_a_digest = |severity| {
+            let more_urgent = self.queues[index(severity) + 1..].iter().flatten();
+            more_urgent
+                .filter(|held| held.lease.digest.is_some())
+                .any(&is_free)
+        };
         free.into_iter()
             .flatten()
-            .filter(|(severity, _)| *severity < urgent)
+            .filter(|(severity, _)| *severity < urgent && !passes_a_digest(*severity))
             .filter_map(|(severity, at)| {
                 let first = self.queues[index(severity)].get(at)?;
                 (first.since + limit <= now).then_some((first.since, severity, at))

@@ -50,3 +50,13 @@ fn every_promise_holds_in_a_world_that_fails() {
     println!("SEED={seed}");
     World::new(seed, deliveries).run_to_the_end();
 }
+
+#[test]
+fn the_same_seed_makes_the_same_world() {
+    let run = || {
+        let mut world = World::new(42, 5_000);
+        world.run_to_the_end();
+        world.fingerprint
+    };
+    assert_eq!(run(), run());
+}

@@ -66,8 +66,8 @@ impl Story {
 #[derive(Default)]
 struct Shared {
     in_flight: usize,
-    /// Lanes that failed because of it since it last worked, and when.
-    failed: HashMap<DestinationId, Duration>,
+    /// Lanes tried since it last worked: when, and whether they failed because of it.
+    tried: HashMap<DestinationId, (Duration, bool)>,
     last_failure: Duration,
     /// It is known to be out of order; this many requests have begun since.
     probes: Option<usize>,
@@ -94,16 +94,28 @@ impl Shared {
     }
 
     fn works(&mut self) {
-        self.failed.clear();
+        self.tried.clear();
         self.probes = None;
     }
 
+    /// It refused, for a reason that is not its own.
+    fn answers(&mut self, lane: DestinationId, now: Duration) {
+        if self.probes.is_some() {
+            return self.works();
+        }
+        self.tried.insert(lane, (now, false));
+    }
+
     fn fails(&mut self, lane: DestinationId, now: Duration, several: usize) {
-        self.failed.insert(lane, now);
+        self.tried.insert(lane, (now, true));
         self.last_failure = now;
-        self.failed
-            .retain(|_, at| *at + Duration::from_secs(60) > now);
-        if self.failed.len() >= several || self.probes.is_some() {
+        self.tried.retain(|_, (at, failed)| {
+            let lately = Duration::from_secs(if *failed { 60 } else { 300 });
+            *at + lately > now
+        });
+        let failed = self.tried.values().filter(|(_, failed)| *failed).count();
+        let is_blamed = failed >= several && failed * 5 >= self.tried.len() * 4;
+        if is_blamed || self.probes.is_some() {
             self.probes = Some(0);
         }
     }
@@ -247,7 +259,8 @@ impl Promises {
         match answer {
             Answer::Refused(refusal) if refusal.fault == Fault::Host => host.fails(lane, now, 5),
             Answer::MaybeAccepted { .. } => host.probes = host.probes.map(|_| 0),
-            Answer::Accepted { .. } | Answer::Refused(_) => host.works(),
+            Answer::Accepted { .. } => host.works(),
+            Answer::Refused(_) => host.answers(lane, now),
         }
         let credential = self.credentials.get_mut(&lease.credential.id).unwrap();
         credential.ended();

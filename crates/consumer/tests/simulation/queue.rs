@@ -287,7 +287,7 @@ impl Queue {
             };
         }
         assert!(
-            !self.row(sequence).state.is_final(),
+            !self.row(sequence).state.is_final() || self.digests.contains_key(&sequence),
             "{sequence} is {:?} and becomes {outcome:?}",
             self.row(sequence).state
         );
@@ -335,12 +335,12 @@ impl Queue {
                 false => State::Digested,
             };
             self.become_state(*member, state);
+            self.row_mut(member.position.sequence).lease.progress.wait = None;
             carried.push(*member);
         }
         let sequence = lead.position.sequence;
         let lead = &mut self.row_mut(sequence).lease;
         lead.digest = Some(Arc::clone(digest));
-        lead.progress.wait = None;
         self.folded += carried.len() as u64;
         self.unfinished.insert(sequence);
         let carried = carried.into_boxed_slice();

@@ -381,7 +381,7 @@ impl World {
         };
         let (most, longest) = match self.left_to_accept {
             0 => (2, 10_000_000_000),
-            _ => (20, 2_000_000),
+            _ => (20, 10_000_000),
         };
         for sequence in from..from + self.rng.random_range(1..most) {
             if let Some(sequence) = self.queue.unfinished_from(sequence) {
@@ -455,9 +455,9 @@ impl World {
         self.left_to_accept -= 1;
         let content = match self.rng.random_range(0..1000) {
             _ if lane < QUIET_LANES => Content::Good(1),
-            0..10 => Content::Bad,
-            10..15 => Content::Impossible,
-            15..65 => Content::Good(self.rng.random_range(2..5)),
+            0..3 => Content::Bad,
+            3..5 => Content::Impossible,
+            5..55 => Content::Good(self.rng.random_range(2..5)),
             _ => Content::Good(1),
         };
         // A tenant's channel is used with another token now and then.

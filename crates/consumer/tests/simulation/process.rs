@@ -15,7 +15,7 @@ use rand::RngExt;
 use crate::{
     promises::{BURST, MAX_PER_HOST, RATE},
     service::{Character, Content, Place},
-    world::{Happening, TENANTS, World, plain},
+    world::{Happening, LANES, TENANTS, World, plain},
 };
 
 pub(crate) const MAX_IN_FLIGHT: usize = 96;
@@ -62,14 +62,25 @@ impl World {
         let parked = self.queue.restart();
         self.tell(Event::ParkedLanes(parked));
 
-        let seconds = if self.left_to_accept > 0 {
-            1..40
-        } else {
-            60..3000
+        let seconds = match self.left_to_accept {
+            // Now and then one lives long enough for something to be given up.
+            0 if self.rng.random_bool(0.1) => 60..40 * 3600,
+            0 => 60..3000,
+            _ => 1..40,
         };
         let life = Duration::from_secs(self.rng.random_range(seconds));
         let gently = self.rng.random_bool(0.2);
-        self.after(life, Happening::End { gently });
+        self.after(
+            life,
+            Happening::End {
+                run: self.run,
+                gently,
+            },
+        );
+        self.actions_left = self
+            .rng
+            .random_bool(0.3)
+            .then(|| self.rng.random_range(1..5000));
         if self.clocks_to_set > 0 && self.rng.random_bool(0.3) {
             self.clocks_to_set -= 1;
             let moment = self.micros(0, 20_000_000);
@@ -82,6 +93,10 @@ impl World {
             self.stopping = true;
             return self.tell(Event::Draining);
         }
+        self.crash();
+    }
+
+    fn crash(&mut self) {
         // The last write may have reached the disk, though nobody heard of it.
         if self.rng.random_bool(0.5) {
             self.write();
@@ -101,10 +116,16 @@ impl World {
         self.run += 1;
         self.decided.clear();
         self.writing.clear();
+        self.decisions = 0;
+        self.writes = 0;
         let pause = self.micros(10_000, 3_000_000);
         self.after(pause, Happening::Start);
-        self.promises
-            .crashed(std::mem::take(&mut self.clock_was_set))
+        let begun = self.promises.all_open();
+        let open = self
+            .promises
+            .crashed(std::mem::take(&mut self.clock_was_set));
+        self.conclude_all(begun);
+        open
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
@@ -120,6 +141,13 @@ impl World {
         while let Some(mut engine) = self.engine.take() {
             while let Some(action) = engine.next_action(now) {
                 self.perform(action);
+                if let Some(left) = &mut self.actions_left {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.actions_left = None;
+                        return self.crash();
+                    }
+                }
             }
             if self.writing.is_empty() && !self.decided.is_empty() {
                 self.writing = std::mem::take(&mut self.decided);
@@ -133,6 +161,11 @@ impl World {
                 self.after(span, Happening::Written { run: self.run });
             }
             self.most_held = self.most_held.max(engine.counts().held);
+            assert!(
+                self.most_held <= MEMORY + 4 * LANES + 32 * MAX_IN_FLIGHT,
+                "{} deliveries are in memory at once",
+                self.most_held
+            );
             assert!(
                 engine.counts().in_flight <= MAX_IN_FLIGHT,
                 "too many requests under way"
@@ -148,7 +181,7 @@ impl World {
             self.engine = Some(engine);
             match received {
                 Some(Received::Leases(leases)) => self.tell(Event::Received(leases)),
-                Some(Received::Cancelled(keys)) => self.tell(Event::Cancelled(keys)),
+                Some(Received::Cancelled(keys)) => self.tell_cancelled(keys),
                 Some(Received::CaughtUp) => self.tell(Event::CaughtUp),
                 None if over => {
                     let open = self.gone();
@@ -173,7 +206,10 @@ impl World {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Send(order) => self.send(order),
-            Action::Settle { settlement, .. } => self.decided.push(settlement),
+            Action::Settle { settlement, .. } => {
+                self.decisions += 1;
+                self.decided.push(settlement);
+            }
             Action::Unpark {
                 destination,
                 severity,
@@ -199,10 +235,10 @@ impl World {
     fn send(&mut self, order: SendOrder) {
         let lease = &order.lease;
         let sequence = lease.position.sequence;
-        let index = usize::try_from(sequence).unwrap();
+        self.mark(sequence);
         let place = &self.places[&lease.destination.id];
         if place.character == Character::Quiet && !self.promises.was_tried(sequence) {
-            let waited = self.now - self.accepted_at[index].max(self.began);
+            let waited = self.now - self.queue.row(sequence).accepted_at.max(self.began);
             assert!(
                 waited <= QUIET_LIMIT,
                 "{sequence} was held up for {waited:?}"
@@ -222,16 +258,17 @@ impl World {
                 assert_eq!(digest, recorded, "a digest never changes");
                 assert!(digest.text.chars().count() <= LONGEST);
                 for member in members {
-                    let message = &self.queue.lease(member.position.sequence).alert.message;
+                    let lease = &self.queue.row(member.position.sequence).lease;
+                    let message = &lease.alert.message;
                     assert!(digest.text.contains(&**message), "{message} is not named");
                 }
                 members.into()
             }
         };
-        let contents = &self.contents;
+        let queue = &self.queue;
         let takes = carried.iter().flat_map(|key| {
             let sequence = key.position.sequence;
-            let parts = match contents[usize::try_from(sequence).unwrap()] {
+            let parts = match queue.row(sequence).content {
                 Content::Good(parts) if lease.digest.is_some() => 0..parts,
                 _ => order.part..order.part + 1,
             };
@@ -248,9 +285,11 @@ impl World {
 
         let contents = carried
             .iter()
-            .map(|key| self.contents[usize::try_from(key.position.sequence).unwrap()]);
+            .map(|key| self.queue.row(key.position.sequence).content);
         // One that cannot be taken spoils the whole digest.
-        let content = contents.max_by_key(Content::badness).unwrap();
+        let content = contents
+            .max_by_key(Content::badness)
+            .unwrap_or(Content::Good(1));
         let parts = match content {
             Content::Good(parts) if lease.digest.is_none() => parts,
             Content::Good(_) | Content::Bad | Content::Impossible => 1,
@@ -294,9 +333,14 @@ impl World {
     /// What is being written is on disk now: how many, how many with an attempt.
     pub(crate) fn write(&mut self) -> (usize, usize) {
         let written = std::mem::take(&mut self.writing);
+        self.writes += written.len() as u64;
         for settlement in &written {
-            self.queue.settle(settlement);
-            self.promises.recorded(settlement);
+            let ended = self.queue.settle(settlement);
+            let waits = self.queue.waits(settlement.lease.position.sequence);
+            self.promises.recorded(settlement, waits);
+            for sequence in ended {
+                self.conclude(sequence);
+            }
         }
         let attempts = written
             .iter()

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -13,29 +13,38 @@ use common::{
 };
 use consumer::{
     application::engine::{Answered, Engine, Event},
-    domain::{Answer, Lease, Position, Progress, Settlement},
+    domain::{Answer, Lease, LeaseKey, Position, Progress, Settlement},
 };
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use crate::{
-    process::{MAX_IN_FLIGHT, MEMORY},
     promises::Promises,
     queue::{Queue, State},
     service::{Character, Content, House, Place},
 };
 
-const LANES: usize = 400;
+pub(crate) const LANES: usize = 400;
 const HOUSED_LANES: usize = 70;
 const TENANT_LANES: usize = 30;
 const QUIET_LANES: usize = 20;
 /// The credential that tenants share, which is revoked now and then.
 pub(crate) const TENANTS: CredentialId = CredentialId(1);
 const START_UTC: i64 = 1_800_000_000_000;
+/// With so many that have not ended the store is full, and nothing is accepted.
+const STORE: usize = 200_000;
+/// Nothing is on its way for longer: 72 hours, a last chance, and what restarts and
+/// clocks that are set add to it.
+const LONGEST_WAY: Duration = Duration::from_secs(84 * 3600);
+/// A delivery is dead for its age after so long at the earliest: in one process, and
+/// in all.
+const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const MAX_AGE_IN_ALL: Duration = Duration::from_secs(72 * 3600);
 
 /// Something that is going to happen.
 #[derive(Debug)]
 pub(crate) enum Happening {
     Accept,
+    Cancel,
     Answer {
         run: u32,
         lease: Arc<Lease>,
@@ -61,6 +70,7 @@ pub(crate) enum Happening {
         run: u32,
     },
     End {
+        run: u32,
         gently: bool,
     },
     Start,
@@ -104,8 +114,6 @@ pub(crate) struct World {
     pub(crate) promises: Promises,
     pub(crate) places: HashMap<DestinationId, Place>,
     pub(crate) destinations: Vec<Arc<Destination>>,
-    pub(crate) contents: Vec<Content>,
-    pub(crate) accepted_at: Vec<Duration>,
     pub(crate) left_to_accept: u64,
 
     pub(crate) run: u32,
@@ -116,7 +124,22 @@ pub(crate) struct World {
     /// Decided, not being written yet; and being written.
     pub(crate) decided: Vec<Settlement>,
     pub(crate) writing: Vec<Settlement>,
+    /// Settlements decided and written so far, by this process.
+    pub(crate) decisions: u64,
+    pub(crate) writes: u64,
+    /// Cancelled, and this process knows; what it decided before is on its way.
+    fading: VecDeque<(u64, u64)>,
+    /// After so many more actions the process dies.
+    pub(crate) actions_left: Option<u32>,
     pub(crate) most_held: usize,
+    most_unfinished: usize,
+    dead: u64,
+    dead_of_age: u64,
+    cancelled: u64,
+    /// By how much the wall clock was set, all told.
+    set_by: Duration,
+    /// Two runs of one seed end with the same.
+    pub(crate) fingerprint: u64,
     pub(crate) crashes: u32,
     pub(crate) clocks_to_set: u32,
     pub(crate) next_quiet: usize,
@@ -152,8 +175,6 @@ impl World {
             promises: Promises::default(),
             places: HashMap::new(),
             destinations: Vec::new(),
-            contents: Vec::new(),
-            accepted_at: Vec::new(),
             left_to_accept: deliveries,
             run: 0,
             began: Duration::ZERO,
@@ -162,7 +183,17 @@ impl World {
             wake: None,
             decided: Vec::new(),
             writing: Vec::new(),
+            decisions: 0,
+            writes: 0,
+            fading: VecDeque::new(),
+            actions_left: None,
             most_held: 0,
+            most_unfinished: 0,
+            dead: 0,
+            dead_of_age: 0,
+            cancelled: 0,
+            set_by: Duration::ZERO,
+            fingerprint: 0,
             crashes: 0,
             clocks_to_set: 10,
             next_quiet: 0,
@@ -203,6 +234,7 @@ impl World {
         }
         world.after(Duration::ZERO, Happening::Start);
         world.after(Duration::ZERO, Happening::Accept);
+        world.after(Duration::from_secs(1), Happening::Cancel);
         world
     }
 
@@ -236,20 +268,36 @@ impl World {
             self.now = next.at;
             self.happen(next.happening);
             self.drive();
+            self.look_at_the_oldest();
         }
-        self.look_at_every_end();
+        println!("{}", self.summary());
+    }
+
+    /// Nothing is on its way for ever.
+    fn look_at_the_oldest(&mut self) {
+        self.most_unfinished = self.most_unfinished.max(self.queue.unfinished());
+        if let Some(sequence) = self.queue.unfinished_from(0) {
+            let age = self.now - self.queue.row(sequence).accepted_at;
+            assert!(
+                age <= LONGEST_WAY + self.set_by,
+                "{sequence} has not ended after {age:?}"
+            );
+        }
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Accept => self.accept(),
             Happening::Start => self.start(),
-            Happening::End { gently } => self.end(gently),
+            Happening::End { run, gently } if run == self.run => self.end(gently),
             // One that is set while no process runs is as good as time that passed.
             Happening::SetClock if self.engine.is_some() => {
-                self.utc_offset += self.rng.random_range(-3_600_000..3_600_000);
+                let by: i64 = self.rng.random_range(-3_600_000..3_600_000);
+                self.utc_offset += by;
+                self.set_by += Duration::from_millis(by.unsigned_abs());
                 self.clock_was_set = true;
             }
+            Happening::Cancel => self.cancel(),
             Happening::Answer {
                 run,
                 lease,
@@ -271,6 +319,7 @@ impl World {
             }
             Happening::Written { run } if run == self.run => {
                 let (settlements, attempts) = self.write();
+                self.let_fade();
                 self.tell(Event::Recorded {
                     settlements,
                     attempts,
@@ -314,8 +363,37 @@ impl World {
             | Happening::Fetch { .. }
             | Happening::Fetched { .. }
             | Happening::Wake { .. }
+            | Happening::End { .. }
             | Happening::SetClock => {}
         }
+    }
+
+    /// Somebody cancels something that is on its way, or a few of them.
+    fn cancel(&mut self) {
+        if self.queue.unfinished() == 0 && self.left_to_accept == 0 {
+            return;
+        }
+        let next = self.queue.next_sequence();
+        let from = match self.rng.random_bool(0.5) {
+            // Just accepted; or anything that is left.
+            true => next.saturating_sub(self.rng.random_range(1..500)),
+            false => self.rng.random_range(0..next.max(1)),
+        };
+        let (most, longest) = match self.left_to_accept {
+            0 => (2, 10_000_000_000),
+            _ => (20, 10_000_000),
+        };
+        for sequence in from..from + self.rng.random_range(1..most) {
+            if let Some(sequence) = self.queue.unfinished_from(sequence) {
+                let forgets = self.queue.cancel(sequence);
+                if let Some((lane, is_known)) = forgets {
+                    let is_known = is_known && self.engine.is_some();
+                    self.promises.forgets_what_was_asked(lane, is_known);
+                }
+            }
+        }
+        let pause = self.micros(0, longest);
+        self.after(pause, Happening::Cancel);
     }
 
     /// An alert, or a storm of them to one destination.
@@ -326,13 +404,13 @@ impl World {
             _ => Severity::Low,
         };
         if self.rng.random_bool(0.005) {
-            let lane = self.rng.random_range(QUIET_LANES..LANES);
+            let lane = self.loud_lane();
             for _ in 0..self.rng.random_range(10..300) {
                 self.accept_one(lane, severity);
             }
         } else {
             for _ in 0..self.rng.random_range(1..=5) {
-                let lane = self.rng.random_range(QUIET_LANES..LANES);
+                let lane = self.loud_lane();
                 self.accept_one(lane, severity);
             }
         }
@@ -341,9 +419,32 @@ impl World {
             self.next_quiet = (self.next_quiet + 1) % QUIET_LANES;
             self.accept_one(self.next_quiet, severity);
         }
-        if self.left_to_accept > 0 {
+        if self.left_to_accept == 0 {
+            return;
+        }
+        if self.queue.unfinished() > STORE {
+            let pause = self.micros(0, 10_000_000);
+            self.after(pause, Happening::Accept);
+        } else {
             let pause = self.micros(0, 50_000);
             self.after(pause, Happening::Accept);
+        }
+    }
+
+    /// A destination that is not quiet; less often one that is seldom or never well,
+    /// or all that is left would be its backlog.
+    fn loud_lane(&mut self) -> usize {
+        loop {
+            let lane = self.rng.random_range(QUIET_LANES..LANES);
+            let place = &self.places[&self.destinations[lane].id];
+            let share = match place.character {
+                Character::Gone => 0.1,
+                Character::Housed | Character::Tenant => 0.4,
+                _ => 1.0,
+            };
+            if self.rng.random_bool(share) {
+                return lane;
+            }
         }
     }
 
@@ -354,9 +455,9 @@ impl World {
         self.left_to_accept -= 1;
         let content = match self.rng.random_range(0..1000) {
             _ if lane < QUIET_LANES => Content::Good(1),
-            0..10 => Content::Bad,
-            10..15 => Content::Impossible,
-            15..65 => Content::Good(self.rng.random_range(2..5)),
+            0..3 => Content::Bad,
+            3..5 => Content::Impossible,
+            5..55 => Content::Good(self.rng.random_range(2..5)),
             _ => Content::Good(1),
         };
         // A tenant's channel is used with another token now and then.
@@ -367,8 +468,6 @@ impl World {
         } else {
             &self.credentials[lane]
         };
-        self.contents.push(content);
-        self.accepted_at.push(self.now);
         let alert = Alert {
             id: AlertId(Default::default()),
             gtid: self.gtid.clone(),
@@ -380,7 +479,7 @@ impl World {
             targets: Box::default(),
             accepted_at: self.clocks().utc,
         };
-        self.queue.accept(Lease {
+        let lease = Lease {
             position: Position {
                 sequence: self.queue.next_sequence(),
                 ordinal: 0,
@@ -391,47 +490,99 @@ impl World {
             recipients: Recipients::new(),
             progress: Progress::default(),
             digest: None,
-        });
+        };
+        self.queue.accept(lease, content, self.now);
     }
 
-    fn look_at_every_end(&self) {
-        let mut dead = 0;
-        for sequence in 0..self.queue.next_sequence() {
-            let content = self.contents[usize::try_from(sequence).unwrap()];
-            let place = &self.places[&self.queue.lease(sequence).destination.id];
-            match (self.queue.state(sequence), content) {
-                (State::Delivered, Content::Good(parts)) => {
-                    assert!((0..parts).all(|part| self.promises.has(sequence, part)));
-                }
-                (State::Dead, Content::Bad | Content::Impossible) => dead += 1,
-                (State::Dead, Content::Good(_)) if place.is_hopeless() => dead += 1,
-                (State::Dead, Content::Good(_)) if self.promises.condemned.contains(&sequence) => {
-                    dead += 1;
-                }
-                (state, content) => {
-                    panic!(
-                        "{sequence} ({content:?}, {:?}) ended {state:?}",
-                        place.character
-                    );
-                }
+    /// These were cancelled, and the process is told.
+    pub(crate) fn tell_cancelled(&mut self, keys: Vec<LeaseKey>) {
+        for key in &keys {
+            self.fading
+                .push_back((key.position.sequence, self.decisions));
+        }
+        self.tell(Event::Cancelled(keys));
+    }
+
+    /// Forgets what is cancelled once all that was decided before is written.
+    fn let_fade(&mut self) {
+        for _ in 0..self.fading.len() {
+            let Some((sequence, _)) = self.fading.pop_front_if(|(_, at)| *at <= self.writes) else {
+                return;
+            };
+            if self.promises.is_open(sequence) {
+                self.fading.push_back((sequence, self.decisions));
+            } else {
+                self.conclude(sequence);
             }
         }
+    }
+
+    /// The process is no more, and with it what it had begun.
+    pub(crate) fn conclude_all(&mut self, open: Vec<u64>) {
+        let fading = std::mem::take(&mut self.fading);
+        let fading = fading.into_iter().map(|(sequence, _)| sequence);
+        for sequence in fading.chain(self.queue.untold()).chain(open) {
+            self.conclude(sequence);
+        }
+    }
+
+    /// Looks at the end of a delivery, if it is one, and forgets it.
+    pub(crate) fn conclude(&mut self, sequence: u64) {
+        if self.promises.is_open(sequence) {
+            return;
+        }
+        let Some(row) = self.queue.forget(sequence) else {
+            return;
+        };
+        let story = self.promises.end(sequence);
+        let place = &self.places[&row.lease.destination.id];
+        let is_well = match (row.state, row.content) {
+            (State::Delivered, Content::Good(parts)) => story.has_all(parts),
+            (State::Dead, _) if row.reason.starts_with("given up after") => {
+                self.dead_of_age += 1;
+                let age = self.now - row.accepted_at;
+                let is_old = age + self.set_by >= MAX_AGE_IN_ALL
+                    || age.min(self.now - self.began) >= MAX_AGE;
+                is_old && (place.is_hopeless() || story.condemned)
+            }
+            (State::Dead, Content::Good(_)) => story.condemned,
+            (State::Dead, Content::Bad | Content::Impossible) => true,
+            (State::Cancelled, _) => true,
+            _ => false,
+        };
         assert!(
-            self.most_held <= MEMORY + 4 * LANES + 32 * MAX_IN_FLIGHT,
-            "{} deliveries were in memory at once",
-            self.most_held
+            is_well,
+            "{sequence} ({:?}, {:?}) ended {:?}: {}",
+            row.content, place.character, row.state, row.reason
         );
-        println!(
-            "{} deliveries in {} h: {dead} dead, {} folded, {} digests taken apart, {} sent twice, {} crashes with at most {} requests \
-             unrecorded, at most {} in memory",
+        self.dead += u64::from(row.state == State::Dead);
+        self.cancelled += u64::from(row.state == State::Cancelled);
+        self.mark(sequence);
+    }
+
+    /// Makes the run's fingerprint depend on this.
+    pub(crate) fn mark(&mut self, number: u64) {
+        let mixed = self.fingerprint ^ number ^ (self.now.as_nanos() as u64).rotate_left(32);
+        self.fingerprint = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "{} deliveries in {} h: {} dead, {} of them of age, {} cancelled, {} folded, \
+             {} digests taken apart, {} sent twice, {} crashes with at most {} requests \
+             unrecorded, at most {} in memory and {} on their way",
             self.queue.next_sequence(),
             self.now.as_secs() / 3600,
+            self.dead,
+            self.dead_of_age,
+            self.cancelled,
             self.queue.folded,
             self.queue.taken_apart,
             self.promises.repeated,
             self.crashes,
             self.promises.worst_crash,
             self.most_held,
-        );
+            self.most_unfinished,
+        )
     }
 }

@@ -7,6 +7,7 @@ use common::{DestinationId, Now};
 use super::{
     Engine,
     event::Answered,
+    expiry::Expiry,
     hosts::HostId,
     lane::Held,
     verdict::{self, Verdict},
@@ -36,7 +37,6 @@ impl Engine {
         if let Some(host) = host {
             self.judge_host(host, id, &answered.answer, now);
         }
-        let open_for = self.schedule.open_for(host, now.mono);
         let Some(lane) = self.lanes.get_mut(id) else {
             return;
         };
@@ -72,16 +72,22 @@ impl Engine {
             }
             Blame::Credential => wait = wait.max(credential.wait),
             Blame::Lane(error) => {
-                let failures = lane.count_failure(error);
+                let failures = lane.count_failure(error, now.mono);
                 wait = wait.max(self.backoff.draw(failures, &mut self.rng));
                 lane.rest(now.mono + wait, false);
             }
             Blame::Final => {}
         }
 
-        let expired_at = held
-            .is_expired(now.mono, open_for, &self.settings)
-            .then(|| held.age_at(now.mono));
+        let expiry = Expiry {
+            now: now.mono,
+            began: self.clock.began(),
+            failing_since: lane.failing_since(),
+            host: host.and_then(|host| self.schedule.hosts.get(host)),
+            credentials: &self.credentials,
+            settings: &self.settings,
+        };
+        let expired_at = expiry.is_over(&held).then(|| held.age_at(now.mono));
         let verdict = verdict::judge(
             &held,
             &answered,
@@ -203,27 +209,6 @@ impl Engine {
         self.schedule.hosts.forget_if_unneeded(id);
     }
 
-    /// Gives up what is too old in a lane whose destination fails, tried or not:
-    /// one attempt each, with a backoff between them, could take days.
-    pub(super) fn bury_expired(&mut self, id: DestinationId, now: Now) {
-        let Some(lane) = self.lanes.get_mut(id) else {
-            return;
-        };
-        let open_for = self.schedule.open_for(lane.host, now.mono);
-        let Some(trouble) = lane.trouble.as_ref().filter(|trouble| trouble.failures > 0) else {
-            return;
-        };
-        if trouble.error.is_empty() {
-            // Only taken over from an earlier run: not seen to fail in this one.
-            return;
-        }
-        let error = trouble.error.clone();
-        for held in lane.take_expired(now.mono, open_for, &self.settings) {
-            let reason = verdict::too_old(held.attempts, held.age_at(now.mono), &error);
-            self.end(&held, None, Outcome::Dead { reason });
-        }
-    }
-
     /// A digest was refused for its content: what it carried goes one by one.
     fn take_apart(&mut self, id: DestinationId, held: &Held, attempt: Option<Attempt>) {
         self.end(held, attempt, Outcome::TakenApart);
@@ -234,7 +219,7 @@ impl Engine {
         lane.folding.forbid(digest.len());
     }
 
-    fn end(&mut self, held: &Held, attempt: Option<Attempt>, outcome: Outcome) {
+    pub(super) fn end(&mut self, held: &Held, attempt: Option<Attempt>, outcome: Outcome) {
         self.held -= 1;
         self.ages.remove(held.lease.alert.accepted_at);
         if let Some(lane) = self.lanes.get_mut(held.key().destination) {

@@ -27,8 +27,6 @@ pub(super) struct Breaker {
     error: Box<str>,
     /// When it was opened, in monotonic time.
     opened_at: Duration,
-    /// How long it was open before that, all told.
-    open_before: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,20 +146,16 @@ impl Breaker {
         }
     }
 
-    /// It works again.
-    pub(super) fn close(&mut self, now: Duration) {
-        self.open_before = self.open_for(now);
+    /// It works again. Answers since when it had not been closed.
+    pub(super) fn close(&mut self) -> Duration {
         self.state = State::Closed;
         self.failures = 0;
+        self.opened_at
     }
 
-    /// How long it has been open, all told: time in which nothing could be tried.
-    pub(super) fn open_for(&self, now: Duration) -> Duration {
-        if self.is_closed() {
-            self.open_before
-        } else {
-            self.open_before + now.saturating_sub(self.opened_at)
-        }
+    /// Since when it has not been closed: time in which nothing could be tried.
+    pub(super) fn opened_at(&self) -> Option<Duration> {
+        (!self.is_closed()).then_some(self.opened_at)
     }
 }
 
@@ -216,7 +210,7 @@ mod tests {
         assert!(breaker.admits());
         breaker.begin();
         assert!(!breaker.admits());
-        breaker.close(seconds(16));
+        breaker.close();
         assert!(breaker.admits());
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
@@ -226,20 +220,19 @@ mod tests {
         let mut breaker = Breaker::default();
         assert_eq!([breaker.fail("a"), breaker.fail("b")], [1, 2]);
         assert_eq!(breaker.error(), "b");
-        breaker.close(seconds(1));
+        breaker.close();
         assert_eq!(breaker.fail("a"), 1);
     }
 
     #[test]
-    fn the_time_it_was_open_adds_up() {
+    fn it_counts_as_open_from_its_first_opening_until_it_closes() {
         let mut breaker = Breaker::default();
         breaker.open(seconds(10), seconds(15));
-        breaker.open(seconds(15), seconds(30));
-        assert_eq!(breaker.open_for(seconds(20)), seconds(10));
-        breaker.close(seconds(40));
-        assert_eq!(breaker.open_for(seconds(100)), seconds(30));
-        breaker.open(seconds(200), seconds(205));
-        assert_eq!(breaker.open_for(seconds(203)), seconds(33));
+        breaker.ripen(seconds(15));
+        breaker.open(seconds(16), seconds(30));
+        assert_eq!(breaker.opened_at(), Some(seconds(10)));
+        assert_eq!(breaker.close(), seconds(10));
+        assert_eq!(breaker.opened_at(), None);
     }
 
     fn tally(answers: &[(u64, bool)]) -> Tally {

@@ -18,7 +18,10 @@ use std::{
 
 use common::{CredentialId, DestinationId};
 
-use super::breaker::{Breaker, Tally};
+use super::{
+    breaker::{Breaker, Tally},
+    outages::Outages,
+};
 
 /// How soon another lane is asked for the probe where the one asked has none.
 const NUDGE: Duration = Duration::from_secs(1);
@@ -44,6 +47,8 @@ const COUNTED: Duration = Duration::from_secs(10);
 pub(super) struct Credentials {
     troubled: HashMap<CredentialId, Box<Troubled>>,
     timers: BinaryHeap<Reverse<(Duration, i64)>>,
+    /// Of those that were refused and are well again.
+    outages: HashMap<CredentialId, Outages>,
 }
 
 #[derive(Debug, Default)]
@@ -142,6 +147,31 @@ impl Credentials {
         self.troubled.get(&id)?.breaker.opens_at()
     }
 
+    /// Since when it has been refused.
+    pub(super) fn refused_since(&self, id: CredentialId) -> Option<Duration> {
+        self.troubled.get(&id)?.breaker.opened_at()
+    }
+
+    /// What was said of it last, where it is refused.
+    pub(super) fn error(&self, id: CredentialId) -> Option<&str> {
+        let breaker = &self.troubled.get(&id)?.breaker;
+        (!breaker.is_closed()).then(|| breaker.error())
+    }
+
+    /// For how long since then nothing that uses it could be tried.
+    pub(super) fn barred(&self, id: CredentialId, from: Duration, now: Duration) -> Duration {
+        let before = self.outages.get(&id);
+        let before = before.map_or(Duration::ZERO, |outages| outages.since(from));
+        let open = self.refused_since(id);
+        before + open.map_or(Duration::ZERO, |at| now.saturating_sub(at.max(from)))
+    }
+
+    /// Forgets what ended before then.
+    pub(super) fn forget_outages(&mut self, before: Duration) {
+        self.outages
+            .retain(|_, outages| !outages.ended_before(before));
+    }
+
     /// Brings the probe of an open breaker forward.
     pub(super) fn cut(&mut self, id: CredentialId, latest: Duration) {
         if let Some(troubled) = self.troubled.get_mut(&id)
@@ -170,7 +200,8 @@ impl Credentials {
         }
         let was_open = !troubled.breaker.is_closed();
         if was_open {
-            troubled.breaker.close(now);
+            let opened_at = troubled.breaker.close();
+            self.outages.entry(id).or_default().add(opened_at, now);
             self.remind(id, now);
         }
         was_open

@@ -10,6 +10,7 @@ use common::{Destination, DestinationId};
 
 use super::{
     breaker::{Breaker, Tally},
+    outages::Outages,
     schedule::Rank,
 };
 
@@ -40,6 +41,7 @@ pub(super) struct Host {
 struct Trouble {
     breaker: Breaker,
     tally: Tally,
+    outages: Outages,
 }
 
 impl Host {
@@ -94,7 +96,8 @@ impl Host {
     fn close(trouble: &mut Trouble, now: Duration) -> bool {
         let was_open = !trouble.breaker.is_closed();
         if was_open {
-            trouble.breaker.close(now);
+            let opened_at = trouble.breaker.close();
+            trouble.outages.add(opened_at, now);
             trouble.tally.clear();
         }
         was_open
@@ -142,10 +145,31 @@ impl Host {
         self.in_flight < most.max(1) && self.breaker().is_none_or(Breaker::admits)
     }
 
-    /// How long nothing could be tried, all told.
-    pub(super) fn open_for(&self, now: Duration) -> Duration {
-        self.breaker()
-            .map_or(Duration::ZERO, |breaker| breaker.open_for(now))
+    /// Since when its breaker has not been closed.
+    pub(super) fn failing_since(&self) -> Option<Duration> {
+        self.breaker()?.opened_at()
+    }
+
+    /// What it said last, where its breaker is not closed.
+    pub(super) fn error(&self) -> Option<&str> {
+        let breaker = self.breaker()?;
+        (!breaker.is_closed()).then(|| breaker.error())
+    }
+
+    /// Whether its breaker lets a probe through, and nobody is in line for it.
+    pub(super) fn lacks_a_probe(&self) -> bool {
+        let admits = self.breaker().is_some_and(Breaker::admits);
+        admits && !self.is_closed() && self.in_line == 0
+    }
+
+    /// For how long since then nothing could be tried.
+    pub(super) fn barred(&self, from: Duration, now: Duration) -> Duration {
+        let before = self
+            .trouble
+            .as_ref()
+            .map_or(Duration::ZERO, |trouble| trouble.outages.since(from));
+        let open = self.failing_since();
+        before + open.map_or(Duration::ZERO, |at| now.saturating_sub(at.max(from)))
     }
 
     /// The channel kind and the URL's host, if it has one.

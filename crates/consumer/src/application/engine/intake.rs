@@ -8,7 +8,7 @@ use super::{
     dormant::Sleeper,
     event::Action,
     folding::Preparing,
-    hosts::HostId,
+    hosts::{Host, HostId},
     lane::{Held, Lane},
     pace::Bucket,
     parking::Fetch,
@@ -177,16 +177,30 @@ impl Engine {
                 || self.schedule.moving() + self.fetches.pending() < self.settings.max_in_flight)
         {
             let full = self.is_full();
+            let fetching = self.fetches.pending() > 0;
             let schedule = &self.schedule;
             let woken = self.dormant.wake(|host| {
                 host.is_none_or(|id| match schedule.hosts.get(id) {
-                    Some(host) => host.is_closed() && !(full && schedule.is_congested(id)),
+                    Some(host) if host.is_closed() => !(full && schedule.is_congested(id)),
+                    // Nobody else can be its probe.
+                    Some(host) => !fetching && host.lacks_a_probe(),
                     None => true,
                 })
             });
             let Some((id, sleeper)) = woken else {
                 return;
             };
+            self.rise(id, sleeper);
+        }
+    }
+
+    /// What this lane held was too old; so may be what sleeps behind the same host.
+    pub(super) fn wake_another(&mut self, id: DestinationId) {
+        let host = self.lanes.get(id).and_then(|lane| lane.host);
+        if host.is_none() || !self.caught_up || self.fetches.are_many() {
+            return;
+        }
+        if let Some((id, sleeper)) = self.dormant.wake(|other| other == host) {
             self.rise(id, sleeper);
         }
     }
@@ -233,8 +247,11 @@ impl Engine {
             lane.host = Some(self.schedule.hosts.enter(&lease.destination));
         }
         let wait = lease.progress.wait;
-        let open_for = self.schedule.open_for(lane.host, now.mono);
-        let held = Held::new(lease, now, age, &self.settings).received_at(open_for);
+        let held = Held::new(lease, now, age, &self.settings);
+        self.look_when_old(&held, now);
+        let Some(lane) = self.lanes.get_mut(held.key().destination) else {
+            return;
+        };
         let Some(wait) = wait else {
             lane.insert(held);
             return;
@@ -300,7 +317,9 @@ impl Engine {
             self.hold(now, lease);
         }
         self.drawn(destination, now);
-        self.bury_expired(destination, now);
+        if self.bury_expired(destination, now) {
+            self.wake_another(destination);
+        }
         self.consider_fetching(destination);
         self.place(destination, now);
     }
@@ -314,12 +333,18 @@ impl Engine {
         let must_stay = lane.held() > 0
             || lane.rested_at() > now.mono
             || lane.parking.as_ref()?.is_fetching_another()
+            || self.clock.age(first.counts_from(), now) >= self.settings.max_age_in_all
             || !self.is_full();
         if must_stay {
             return None;
         }
         let host = self.schedule.hosts.enter(&first.destination);
-        if self.schedule.is_congested(host)
+        let is_probe = self
+            .schedule
+            .hosts
+            .get(host)
+            .is_some_and(Host::lacks_a_probe);
+        if (self.schedule.is_congested(host) && !is_probe)
             || self.credentials.opens_at(first.credential.id).is_some()
         {
             return Some(host);

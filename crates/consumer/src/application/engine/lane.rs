@@ -26,10 +26,9 @@ pub(super) struct Held {
     pub(super) lease: Arc<Lease>,
     /// Since when it has waited: received or last tried, in monotonic time.
     since: Duration,
-    /// How old it was then.
-    age: Duration,
-    /// What its host's breaker had been open for when it was received, in seconds.
-    open_for: u32,
+    /// Since when its age counts: its acceptance or replay, in milliseconds of
+    /// monotonic time; below zero where that was before this process.
+    counts_from: i64,
     pub(super) attempts: u32,
     pub(super) parts_sent: u16,
     /// How often it was refused because of its own content.
@@ -57,8 +56,7 @@ impl Held {
         };
         Self {
             since: now.mono,
-            age,
-            open_for: 0,
+            counts_from: millis(now.mono).saturating_sub(millis(age)),
             unclear_since: None,
             attempts: progress.attempts,
             parts_sent: progress.parts_sent,
@@ -89,21 +87,24 @@ impl Held {
         }
     }
 
-    /// What its host's breaker has been open for so far.
-    pub(super) fn received_at(mut self, open_for: Duration) -> Self {
-        self.open_for = u32::try_from(open_for.as_secs()).unwrap_or(u32::MAX);
-        self
-    }
-
     /// Counts an attempt that has ended.
     pub(super) fn tried(&mut self, now: Duration) {
-        self.age = self.age_at(now);
         self.since = now;
         self.attempts = self.attempts.saturating_add(1);
     }
 
     pub(super) fn age_at(&self, now: Duration) -> Duration {
-        self.age + now.saturating_sub(self.since)
+        span(millis(now).saturating_sub(self.counts_from))
+    }
+
+    /// Since when its age counts, in monotonic time; zero where that was before.
+    pub(super) fn counts_from(&self) -> Duration {
+        span(self.counts_from)
+    }
+
+    /// When it reaches that age, in monotonic time; zero where it was before.
+    pub(super) fn reaches(&self, age: Duration) -> Duration {
+        span(self.counts_from.saturating_add(millis(age)))
     }
 
     /// It was refused for a reason that nobody knows; answers since when it is
@@ -115,19 +116,6 @@ impl Held {
             self.unclear_since = NonZeroU32::new(seconds.max(1));
         }
         since.map(|since| Duration::from_secs(since.get().into()))
-    }
-
-    /// Whether it is too old to be tried again: for so long attempts were possible,
-    /// or so old it is in all.
-    pub(super) fn is_expired(
-        &self,
-        now: Duration,
-        open_for: Duration,
-        settings: &EngineSettings,
-    ) -> bool {
-        let barred = open_for.saturating_sub(Duration::from_secs(self.open_for.into()));
-        let age = self.age_at(now);
-        age >= settings.max_age_in_all || age.saturating_sub(barred) >= settings.max_age
     }
 
     fn position(&self) -> Position {
@@ -146,6 +134,8 @@ pub(super) struct Trouble {
     asked_until: Duration,
     /// What it said last.
     pub(super) error: Box<str>,
+    /// When the first of the failures was, in this process.
+    since: Option<Duration>,
 }
 
 impl Trouble {
@@ -417,7 +407,8 @@ impl Lane {
         }
         let free = self.first_free(now, credentials);
         let urgent = free.into_iter().flatten().next()?;
-        let starved = self.starved(now, urgent.0, free, settings.starvation_limit);
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
+        let starved = self.starved(now, urgent.0, free, settings.starvation_limit, is_free);
         self.turns_since_starved = match starved {
             Some(_) => 0,
             None => self.turns_since_starved.saturating_add(1),
@@ -449,11 +440,13 @@ impl Lane {
         credentials: &Credentials,
     ) -> Vec<Severity> {
         let free = self.first_free(now, credentials);
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
+        let limit = settings.starvation_limit;
         let starved = free
             .into_iter()
             .flatten()
             .next()
-            .and_then(|urgent| self.starved(now, urgent.0, free, settings.starvation_limit));
+            .and_then(|urgent| self.starved(now, urgent.0, free, limit, is_free));
         self.turns_since_starved = match starved {
             Some(_) => 0,
             None => self.turns_since_starved.saturating_add(1),
@@ -483,11 +476,15 @@ impl Lane {
     }
 
     /// Takes out a delivery that was cancelled. One in flight is marked instead:
-    /// its request's end tells.
+    /// its request's end tells. A digest goes nevertheless, for what else it carries:
+    /// its lead was cancelled before the queue knew of the fold.
     pub(super) fn withdraw(&mut self, key: LeaseKey) -> Option<Held> {
         if let Some(current) = self.current.as_mut()
             && current.position() == key.position
         {
+            if current.lease.digest.is_some() {
+                return None;
+            }
             current.cancelled = true;
             return if self.in_flight {
                 None
@@ -523,19 +520,28 @@ impl Lane {
         }
     }
 
+    /// The one that has waited too long. None passes a digest of an earlier run, which
+    /// may carry some of its severity that were accepted before it.
     fn starved(
         &self,
         now: Duration,
         urgent: Severity,
         free: [Option<(Severity, usize)>; 3],
         limit: Duration,
+        is_free: impl Fn(&Held) -> bool,
     ) -> Option<(Severity, usize)> {
         if self.turns_since_starved < TURNS_BETWEEN_STARVED {
             return None;
         }
+        let passes_a_digest = |severity| {
+            let more_urgent = self.queues[index(severity) + 1..].iter().flatten();
+            more_urgent
+                .filter(|held| held.lease.digest.is_some())
+                .any(&is_free)
+        };
         free.into_iter()
             .flatten()
-            .filter(|(severity, _)| *severity < urgent)
+            .filter(|(severity, _)| *severity < urgent && !passes_a_digest(*severity))
             .filter_map(|(severity, at)| {
                 let first = self.queues[index(severity)].get(at)?;
                 (first.since + limit <= now).then_some((first.since, severity, at))
@@ -545,8 +551,9 @@ impl Lane {
     }
 
     /// Counts a failure that was not a delivery's own; answers how many in a row.
-    pub(super) fn count_failure(&mut self, error: &str) -> u32 {
+    pub(super) fn count_failure(&mut self, error: &str, now: Duration) -> u32 {
         let trouble = self.trouble.get_or_insert_default();
+        trouble.since.get_or_insert(now);
         trouble.failures = trouble.failures.saturating_add(1);
         if *trouble.error != *error {
             trouble.error = error.into();
@@ -586,29 +593,52 @@ impl Lane {
             .filter(|trouble| trouble.asked_until > now);
         if let Some(trouble) = &mut self.trouble {
             trouble.failures = 0;
+            trouble.since = None;
             trouble.until = trouble.asked_until;
         }
     }
 
-    /// Takes out those that are too old to be tried again while their
-    /// destination fails.
-    pub(super) fn take_expired(
-        &mut self,
-        now: Duration,
-        open_for: Duration,
-        settings: &EngineSettings,
-    ) -> Vec<Held> {
-        let is_old = |held: &Held| held.is_expired(now, open_for, settings);
+    /// Since when it has been failing, in this process.
+    pub(super) fn failing_since(&self) -> Option<Duration> {
+        self.trouble.as_ref()?.since
+    }
+
+    /// All that it holds.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Held> {
+        let aside = self.aside.iter().map(|(_, held)| held);
+        self.queues
+            .iter()
+            .flatten()
+            .chain(aside)
+            .chain(&self.current)
+    }
+
+    /// Takes out those that are too old to be tried again, but for one in flight.
+    pub(super) fn take_expired(&mut self, is_old: impl Fn(&Held) -> bool) -> Vec<Held> {
         let mut expired = Vec::new();
+        if !self.all().any(&is_old) {
+            return expired;
+        }
         for queue in &mut self.queues {
-            if queue.iter().any(is_old) {
-                let (old, young): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(is_old);
-                expired.extend(old);
-                *queue = young;
-            }
+            let (old, young): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(&is_old);
+            expired.extend(old);
+            *queue = young;
+        }
+        let aside = self.aside.extract_if(.., |(_, held)| is_old(held));
+        expired.extend(aside.map(|(_, held)| held));
+        if !self.in_flight {
+            expired.extend(self.current.take_if(|held| is_old(held)));
         }
         expired
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn span(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn index(severity: Severity) -> usize {

@@ -25,11 +25,13 @@ mod credentials;
 mod digest;
 mod dormant;
 mod event;
+mod expiry;
 mod folding;
 mod hosts;
 mod intake;
 mod lane;
 mod lanes;
+mod outages;
 mod outbox;
 mod pace;
 mod parking;
@@ -92,6 +94,8 @@ pub struct Engine {
     /// Lanes that prepare a digest, or have one that may go.
     preparing: usize,
     ages: Ages,
+    /// When some may be too old that nothing happens to.
+    look_at: Option<Duration>,
     held: usize,
     in_flight: usize,
     parked: u64,
@@ -121,6 +125,7 @@ impl Engine {
             ready: VecDeque::new(),
             preparing: 0,
             ages: Ages::default(),
+            look_at: None,
             held: 0,
             in_flight: 0,
             parked: 0,
@@ -177,6 +182,7 @@ impl Engine {
         if self.draining {
             return None;
         }
+        self.look_at_the_old(now);
         self.let_probes_through(now);
         while let Some(lanes) = self.credentials.pop_due(now.mono) {
             for id in lanes {
@@ -207,7 +213,8 @@ impl Engine {
         let lanes = self.schedule.next_due(|id| self.lanes.place_of(id));
         let hosts = self.breakers.first().map(|(at, _)| *at);
         let credentials = self.credentials.next_due();
-        [lanes, hosts, credentials].into_iter().flatten().min()
+        let old = self.look_at.filter(|_| self.held > 0);
+        [lanes, hosts, credentials, old].into_iter().flatten().min()
     }
 
     /// How many more deliveries may be received now.

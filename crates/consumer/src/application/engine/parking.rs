@@ -90,6 +90,7 @@ impl Shelf {
     /// A fetch has brought something that cannot be held: it stays where it is.
     pub(super) fn put_back(&mut self) {
         self.fetch = Fetch::None;
+        self.anew = false;
     }
 
     /// Counts one more.
@@ -144,6 +145,10 @@ impl Shelf {
         } else {
             self.count.saturating_sub(new)
         };
+        if self.anew {
+            // It is held now, and will be brought once more.
+            self.again_until = self.again_until.max(last);
+        }
         self.anew = false;
         self.gone.clear();
         if self.cursor >= self.again_until {
@@ -297,6 +302,21 @@ mod tests {
         };
         assert_eq!(shelf.fetched(1, 1, Some(last)), 1);
         assert_eq!((shelf.count, shelf.cursor), (5, None));
+    }
+
+    #[test]
+    fn what_a_fetch_brings_that_is_no_longer_the_last_may_be_brought_again_when_it_has_ended() {
+        let mut shelf = parked(1);
+        shelf.queue_fetch();
+        shelf.begin_anew(5);
+        let last = Position {
+            sequence: 7,
+            ordinal: 0,
+        };
+        shelf.fetched(1, 1, Some(last));
+        shelf.queue_fetch();
+        shelf.let_go(last);
+        assert!(shelf.is_gone(last));
     }
 
     #[test]

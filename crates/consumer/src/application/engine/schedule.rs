@@ -109,12 +109,6 @@ impl Schedule {
             .is_none_or(|host| host.has_room(self.most_a_host))
     }
 
-    /// For how long a host's breaker has been open, all told.
-    pub(super) fn open_for(&self, host: Option<HostId>, now: Duration) -> Duration {
-        host.and_then(|host| self.hosts.get(host))
-            .map_or(Duration::ZERO, |host| host.open_for(now))
-    }
-
     /// Whether a further lane of that host would only stand and wait: its breaker
     /// is not closed, or its line is as long as it may have requests in flight.
     pub(super) fn is_congested(&self, host: HostId) -> bool {

@@ -59,11 +59,14 @@ pub struct EngineSettings {
     pub payload_attempts: u16,
     /// How long a delivery is tried that is refused for a reason that nobody knows.
     pub unclear_for: Duration,
-    /// Age since acceptance after which a failed delivery is not tried again. The
-    /// time in which its host's breaker was open does not count.
+    /// How long a delivery is tried. What counts is the time of this process in
+    /// which neither its host's nor its credential's breaker was open.
     pub max_age: Duration,
     /// The same, with all time counted.
     pub max_age_in_all: Duration,
+    /// Nothing is given up for its age before its destination, its host or its
+    /// credential has been failing for so long in this process.
+    pub last_chance: Duration,
     /// Outcomes of attempts that are decided and not yet recorded, at which no
     /// further request begins: with `max_in_flight` it bounds what a crash may
     /// send twice.
@@ -93,6 +96,7 @@ impl Default for EngineSettings {
             unclear_for: Duration::from_secs(3600),
             max_age: Duration::from_secs(24 * 3600),
             max_age_in_all: Duration::from_secs(72 * 3600),
+            last_chance: Duration::from_secs(600),
             max_unrecorded_attempts: 1024,
             max_unrecorded_parks: 4096,
         }

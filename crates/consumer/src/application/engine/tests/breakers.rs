@@ -3,7 +3,7 @@
 use super::*;
 
 /// A lane each to one host, all of whose requests are under way and fail.
-fn host_down(lanes: u64) -> Bench {
+pub(super) fn host_down(lanes: u64) -> Bench {
     let mut bench = Bench::new(unlimited());
     bench.receive((1..=lanes).map(|n| normal(n, &n.to_string())));
     (0..lanes).for_each(|_| {
@@ -13,7 +13,7 @@ fn host_down(lanes: u64) -> Bench {
 }
 
 /// Passes time until something is sent.
-fn pass_to_next_send(bench: &mut Bench) {
+pub(super) fn pass_to_next_send(bench: &mut Bench) {
     while bench.sends.is_empty() {
         bench.pass_to_next_wake();
     }
@@ -82,7 +82,7 @@ fn a_high_delivery_brings_the_probe_of_its_host_forward() {
     assert_eq!(bench.sent(), 100);
 }
 
-fn revoked() -> Answer {
+pub(super) fn revoked() -> Answer {
     Answer::Refused(Refusal {
         lasting: true,
         ..refused(Fault::Credential)
@@ -183,7 +183,7 @@ fn limits_on_one_lane_slow_no_other() {
     assert_eq!(bench.sends.len(), 10);
 }
 
-fn full() -> EngineSettings {
+pub(super) fn full() -> EngineSettings {
     EngineSettings {
         memory_leases: 5,
         ..unlimited()
@@ -268,32 +268,6 @@ fn what_an_earlier_run_parked_for_a_failing_host_falls_asleep_again() {
     }
     assert_eq!(bench.engine.lanes.len(), 5);
     assert_eq!(bench.engine.counts().parked, 10);
-}
-
-#[test]
-fn the_time_in_which_a_host_is_left_alone_does_not_count_towards_giving_up() {
-    let mut bench = host_down(5);
-    bench.receive([normal(11, "x")]);
-    let begun = bench.now.mono;
-    while bench.now.mono < begun + seconds(30 * 3600) {
-        pass_to_next_send(&mut bench);
-        bench.answer(fails(Fault::Host));
-        assert_eq!(bench.last_outcome().as_str(), "waiting");
-    }
-    pass_to_next_send(&mut bench);
-    bench.answer(accepted());
-    assert_eq!(bench.last_outcome(), &Outcome::Delivered);
-}
-
-#[test]
-fn what_is_three_days_old_is_given_up_although_its_host_was_left_alone() {
-    let mut bench = host_down(5);
-    while bench.engine.counts().held > 0 {
-        pass_to_next_send(&mut bench);
-        bench.answer(fails(Fault::Host));
-        assert!(bench.now.mono < seconds(80 * 3600));
-    }
-    assert!(bench.now.mono >= seconds(72 * 3600));
 }
 
 #[test]

@@ -244,6 +244,39 @@ fn a_digest_of_an_earlier_run_is_sent_as_it_was() {
 }
 
 #[test]
+fn no_low_one_that_has_waited_too_long_passes_a_digest_of_an_earlier_run() {
+    let mut earlier = folded();
+    let digest = (*earlier.sends.pop_front().unwrap().lease).clone();
+    let mut bench = Bench::before_catching_up(unlimited());
+    bench.receive([digest]);
+    bench.receive((31..=35).map(|n| high(n, "a")));
+    bench.receive([low(40, "a")]);
+    bench.pass(seconds(100));
+    assert_eq!(bench.accept_all(), [31, 32, 33, 11, 34, 35, 40]);
+}
+
+#[test]
+fn a_digest_whose_lead_is_cancelled_before_it_is_on_record_goes_for_the_others() {
+    let mut bench = Bench::new(digesting());
+    bench.receive(numbered(1..=4, Severity::Normal));
+    bench.accept_all();
+    bench.disk_is_slow = true;
+    bench.receive(numbered(11..=22, Severity::Normal));
+    bench.pass(seconds(1));
+    assert_eq!(members(bench.settled.last().unwrap())[0], 11);
+    bench.tell(Event::Cancelled(vec![normal(11, "a").key()]));
+    assert!(bench.sends.is_empty());
+    bench.tell(Event::Recorded {
+        settlements: 1,
+        attempts: 0,
+    });
+    assert!(digest_of(&bench.sends[0]).contains("m22"));
+    bench.tell(Event::Cancelled(vec![normal(11, "a").key()]));
+    bench.answer(fails(Fault::Destination));
+    assert_eq!(bench.last_outcome().as_str(), "waiting");
+}
+
+#[test]
 fn a_text_too_long_for_a_digest_goes_by_itself() {
     let mut bench = Bench::new(digesting());
     bench.receive([saying(normal(1, "a"), &"x".repeat(200))]);

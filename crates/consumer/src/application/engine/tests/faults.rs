@@ -174,45 +174,6 @@ fn a_lasting_refusal_is_the_end() {
 }
 
 #[test]
-fn what_fails_a_day_after_its_acceptance_is_dead_and_names_the_last_error() {
-    let mut bench = Bench::new(unlimited());
-    bench.receive([normal(1, "a")]);
-    bench.pass(seconds(24 * 3600));
-    bench.answer(fails(Fault::Destination));
-    let reason = "given up after 24 h and 1 attempts; the last error was: broken".to_owned();
-    assert_eq!(bench.last_outcome(), &Outcome::Dead { reason });
-}
-
-#[test]
-fn what_waits_behind_a_failing_one_and_is_as_old_goes_with_it() {
-    let mut bench = Bench::new(unlimited());
-    bench.receive([normal(1, "a"), normal(2, "a"), low(3, "a")]);
-    bench.pass(seconds(24 * 3600));
-    let mut young = high(4, "a");
-    Arc::make_mut(&mut young.alert).accepted_at = bench.now.utc;
-    bench.receive([young]);
-    bench.answer(fails(Fault::Destination));
-    let dead: Vec<_> = bench
-        .settled
-        .iter()
-        .filter(|settled| settled.outcome.as_str() == "dead")
-        .map(|settled| settled.lease.position.sequence)
-        .collect();
-    assert_eq!(dead, [1, 3, 2]);
-    bench.pass_to_next_wake();
-    assert_eq!(bench.accept_all(), [4]);
-}
-
-#[test]
-fn an_old_delivery_is_still_tried_and_delivered() {
-    let mut bench = Bench::new(unlimited());
-    bench.pass(seconds(48 * 3600));
-    bench.receive([normal(1, "a")]);
-    bench.answer(accepted());
-    assert_eq!(bench.last_outcome(), &Outcome::Delivered);
-}
-
-#[test]
 fn a_clock_set_forward_kills_nothing() {
     let mut bench = Bench::new(unlimited());
     bench.receive([normal(1, "a")]);

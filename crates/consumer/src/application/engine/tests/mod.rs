@@ -1,5 +1,6 @@
 //! The engine, told what happens by hand. What it promises, sentence by sentence.
 
+mod age;
 mod breakers;
 mod cancel;
 mod digests;

@@ -1,6 +1,6 @@
 //! What has happened after some event.
 
-use common::{DeliveryId, UtcMillis};
+use common::{DeliveryId, UtcMillis, count_users};
 use consumer::domain::Position;
 use producer::ports::{DeliveryState, Event, EventId, Events, Happening};
 use rusqlite::{Connection, params};
@@ -100,11 +100,12 @@ impl<'a> Reading<'a> {
         };
         let happening = match entry {
             Entry::Accepted(_) => Happening::Accepted {
-                user_count: opened
-                    .deliveries
-                    .iter()
-                    .map(|delivery| delivery.recipients.len())
-                    .sum(),
+                user_count: count_users(
+                    opened
+                        .deliveries
+                        .iter()
+                        .map(|delivery| &delivery.recipients),
+                ),
             },
             Entry::Delivery { place, state } => match self.delivery(opened, place, state)? {
                 Some(happening) => happening,

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    alerts, directory, errors, groups, gtid, health,
+    alerts, destinations, directory, errors, groups, gtid, health,
     health::Readiness,
     history,
     history::events,
@@ -99,6 +99,12 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(groups::get, groups::put, groups::delete))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::get, users::put, users::delete))
+        .routes(routes!(destinations::list, destinations::create))
+        .routes(routes!(
+            destinations::get,
+            destinations::put,
+            destinations::delete
+        ))
         .routes(routes!(directory::export, directory::import))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

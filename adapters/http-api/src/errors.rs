@@ -258,13 +258,20 @@ fn directory_answer(error: &DirectoryError) -> Answer {
         DirectoryError::UserNameTaken => (S::CONFLICT, "USER_NAME_TAKEN"),
         DirectoryError::IdTaken => (S::CONFLICT, "ID_TAKEN"),
         DirectoryError::AlreadySubscribed => (S::CONFLICT, "ALREADY_SUBSCRIBED"),
-        DirectoryError::TokenMissing => {
-            let sentence = error.to_string();
-            let problem = field_problem(Some("token"), sentence.clone());
-            return Answer::new(S::BAD_REQUEST, "INVALID_FIELD", sentence).with(vec![problem]);
-        }
+        DirectoryError::NoSuchDestination => (S::NOT_FOUND, "DESTINATION_NOT_FOUND"),
+        DirectoryError::FirstDestination => (S::CONFLICT, "FIRST_DESTINATION"),
+        DirectoryError::DestinationTaken => (S::CONFLICT, "DESTINATION_TAKEN"),
+        DirectoryError::TooManyDestinations => (S::CONFLICT, "TOO_MANY_DESTINATIONS"),
+        DirectoryError::TokenMissing => return missing_field("token", error),
+        DirectoryError::CredentialMissing => return missing_field("credential", error),
     };
     Answer::new(status, code, error.to_string())
+}
+
+fn missing_field(field: &'static str, error: &DirectoryError) -> Answer {
+    let sentence = error.to_string();
+    let problem = field_problem(Some(field), sentence.clone());
+    Answer::new(StatusCode::BAD_REQUEST, "INVALID_FIELD", sentence).with(vec![problem])
 }
 
 fn field_problem(field: Option<&'static str>, message: String) -> Problem {

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod connection;
+mod destinations;
 mod directory;
 mod envelope;
 mod errors;

@@ -13,9 +13,9 @@ use utoipa::{
 };
 
 use self::faults::{
-    conflict, directory_unwritable, example, fault, faults, invalid_field, malformed_id,
-    maybe_done, missing, no_group, no_user, none_of, store_unwritable, too_large, too_slow,
-    unreadable, wrong_type,
+    conflict, destination_taken, directory_unwritable, example, fault, faults, first_destination,
+    invalid_field, malformed_id, maybe_done, missing, no_group, no_user, none_of, store_unwritable,
+    too_large, too_slow, unreadable, wrong_type,
 };
 use crate::{
     envelope::{ErrorEnvelope, Problem},
@@ -368,7 +368,58 @@ pub(crate) struct UserConflict;
 
 impl IntoResponses for UserConflict {
     fn responses() -> Responses {
-        conflict("USER_NAME_TAKEN", "User name already exists.")
+        faults([fault(
+            StatusCode::CONFLICT,
+            "Another one has it already",
+            [
+                example("USER_NAME_TAKEN", "User name already exists.", Value::Null),
+                destination_taken(),
+            ],
+        )])
+    }
+}
+
+/// What a user's and a destination's id in the path can be refused for.
+pub(crate) struct DestinationIdFaults;
+
+impl IntoResponses for DestinationIdFaults {
+    fn responses() -> Responses {
+        let none = none_of("DESTINATION_NOT_FOUND", "destination");
+        faults([malformed_id(), missing([no_user(), none])])
+    }
+}
+
+/// 409 of a destination that is written.
+pub(crate) struct DestinationConflict;
+
+impl IntoResponses for DestinationConflict {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::CONFLICT,
+            "The user cannot have it",
+            [
+                destination_taken(),
+                first_destination(),
+                example(
+                    "TOO_MANY_DESTINATIONS",
+                    "A user has at most 16 destinations.",
+                    Value::Null,
+                ),
+            ],
+        )])
+    }
+}
+
+/// 409 of a destination that is deleted.
+pub(crate) struct FirstConflict;
+
+impl IntoResponses for FirstConflict {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::CONFLICT,
+            "It is the first, which stays",
+            [first_destination()],
+        )])
     }
 }
 

@@ -18,7 +18,7 @@ use utoipa_axum::{
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::{
-    alerts, directory, errors, groups, gtid, health,
+    alerts, destinations, directory, errors, groups, gtid, health,
     health::Readiness,
     history,
     history::events,
@@ -101,7 +101,7 @@ type Route = UtoipaMethodRouter<Arc<App>>;
 /// All routes that the document describes. Each is made when it is asked for, and its
 /// description dropped where nobody needs it: all of them together take more memory
 /// than the rest of the process.
-fn routes() -> [fn() -> Route; 20] {
+fn routes() -> [fn() -> Route; 22] {
     [
         || routes!(history::alerts::list, alerts::post),
         || routes!(history::alerts::get),
@@ -119,6 +119,8 @@ fn routes() -> [fn() -> Route; 20] {
         || routes!(groups::get, groups::put, groups::delete),
         || routes!(users::list, users::create),
         || routes!(users::get, users::put, users::delete),
+        || routes!(destinations::list, destinations::create),
+        || routes!(destinations::get, destinations::put, destinations::delete),
         || routes!(directory::export, directory::import),
         || routes!(health::live),
         || routes!(health::ready),

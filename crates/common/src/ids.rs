@@ -28,6 +28,11 @@ pub struct DeliveryId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub Uuid);
 
+/// Names one of a user's destinations, whatever place it is now. That of the first,
+/// which is the contract's `token` and `channelId`, is the user's own id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserDestinationId(pub Uuid);
+
 /// A notification group's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub Uuid);
@@ -125,7 +130,7 @@ macro_rules! uuid_text {
     )*};
 }
 
-uuid_text!(AlertId, DeliveryId, UserId, GroupId);
+uuid_text!(AlertId, DeliveryId, UserId, UserDestinationId, GroupId);
 
 /// The text was not a UUID in its hyphenated form of 36 characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -118,6 +118,19 @@ pub(super) fn no_group() -> Example {
     example("GROUP_NOT_FOUND", sentence, Value::Null)
 }
 
+pub(super) fn destination_taken() -> Example {
+    let sentence = "The user has this destination already.";
+    example("DESTINATION_TAKEN", sentence, Value::Null)
+}
+
+pub(super) fn first_destination() -> Example {
+    example(
+        "FIRST_DESTINATION",
+        "The first destination is the user's token and channelId: change it with PUT /v1/users/{id}.",
+        Value::Null,
+    )
+}
+
 pub(super) fn directory_unwritable() -> Example {
     example(
         "DIRECTORY_UNWRITABLE",

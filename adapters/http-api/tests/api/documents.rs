@@ -45,6 +45,7 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     DELETE /v1/noti-groups/unsubscribe: 204 400 408 413 415 500 503
     DELETE /v1/noti-groups/{id}: 204 400 404 500 503
     DELETE /v1/users/{id}: 204 400 404 500 503
+    DELETE /v1/users/{id}/destinations/{destinationId}: 204 400 404 409 500 503
     GET /health/live: 200 500
     GET /health/ready: 200 500 503
     GET /metrics: 200 500
@@ -58,6 +59,8 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     GET /v1/noti-groups/{id}: 200 400 404 500
     GET /v1/users: 200 400 500
     GET /v1/users/{id}: 200 400 404 500
+    GET /v1/users/{id}/destinations: 200 400 404 500
+    GET /v1/users/{id}/destinations/{destinationId}: 200 400 404 500
     POST /v1/alerts: 200 400 408 413 415 422 500 503
     POST /v1/alerts/replay: 200 400 408 413 415 500 503
     POST /v1/alerts/{id}/cancel: 200 400 404 500 503
@@ -68,8 +71,10 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     POST /v1/noti-groups/subscribe: 204 400 404 408 409 413 415 500 503
     POST /v1/noti-groups/unsubscribe: 204 400 408 413 415 500 503
     POST /v1/users: 201 400 408 409 413 415 500 503
+    POST /v1/users/{id}/destinations: 201 400 404 408 409 413 415 500 503
     PUT /v1/noti-groups/{id}: 200 201 400 404 408 409 413 415 500 503
     PUT /v1/users/{id}: 200 201 400 408 409 413 415 500 503
+    PUT /v1/users/{id}/destinations/{destinationId}: 200 201 400 404 408 409 413 415 500 503
     "#);
 }
 

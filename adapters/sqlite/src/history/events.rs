@@ -1,6 +1,6 @@
 //! What has happened after some event.
 
-use common::{DeliveryId, UtcMillis};
+use common::{DeliveryId, UtcMillis, count_users};
 use producer::ports::{DeliveryState, Event, EventId, Events, Happening};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -163,11 +163,12 @@ impl Reading<'_> {
                 id: self.after,
                 at: opened.alert.accepted_at,
                 happening: Happening::Accepted {
-                    user_count: opened
-                        .deliveries
-                        .iter()
-                        .map(|delivery| delivery.recipients.len())
-                        .sum(),
+                    user_count: count_users(
+                        opened
+                            .deliveries
+                            .iter()
+                            .map(|delivery| &delivery.recipients),
+                    ),
                 },
                 alert: opened.alert,
             });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::{AlertId, DeliveryId, UtcMillis};
+use common::{AlertId, DeliveryId, UtcMillis, count_users};
 use consumer::domain::Position;
 use producer::ports::{
     AlertDetail, AlertSummary, AttemptRecord, AttemptResult, DeliveryDetail, DeliveryRecord,
@@ -98,11 +98,12 @@ pub(super) fn summary(view: View<'_>, opened: &Opened) -> Result<AlertSummary, r
     Ok(AlertSummary {
         sequence: opened.sequence,
         alert: opened.alert.clone(),
-        user_count: opened
-            .deliveries
-            .iter()
-            .map(|delivery| delivery.recipients.len())
-            .sum(),
+        user_count: count_users(
+            opened
+                .deliveries
+                .iter()
+                .map(|delivery| &delivery.recipients),
+        ),
         states,
     })
 }

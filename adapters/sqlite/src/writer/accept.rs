@@ -84,7 +84,7 @@ impl Acceptor {
         let sequence = self.last + 1;
         insert(transaction, alert, sequence)?;
         self.last = sequence;
-        let alert = &accepted.alert;
+        let alert = &alert.accepted.alert;
         self.blocks.add(sequence, alert.severity, alert.accepted_at);
         Ok(Written::Accepted { sequence })
     }

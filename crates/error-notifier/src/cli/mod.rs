@@ -3,6 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod backup;
 pub(crate) mod dead_letter;
+mod destination;
 pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod group;
@@ -42,7 +43,7 @@ Examples:
 /// Tells the right people about incidents, in real time
 ///
 /// A service that takes alerts over HTTP, stores them safely, and delivers each
-/// to everyone whom it concerns, through Slack.
+/// to everyone whom it concerns, through Slack and webhooks.
 #[derive(Parser)]
 #[command(name = PROGRAM, version = env!("ERROR_NOTIFIER_VERSION"), after_help = AFTER_HELP)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
@@ -90,7 +91,7 @@ pub(crate) enum Command {
         command: dead_letter::DeadLetterCommand,
     },
 
-    /// List, show, add, change, remove and test users
+    /// List, show, add, change, remove and test users, and where they are told
     #[command(after_help = user::EXAMPLES)]
     User {
         #[command(subcommand)]

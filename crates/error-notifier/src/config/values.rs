@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use channels::guard::{MalformedNetwork, Network};
 use clap::ValueEnum;
 use hyper::Uri;
 use jiff::{Span, SpanRelativeTo};
@@ -73,6 +74,38 @@ impl FromStr for BaseUrl {
             return Err("the URL must not have a query or a fragment".to_owned());
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Networks that webhooks may be in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Networks(Vec<Network>);
+
+impl Networks {
+    /// These, and the host of `address` where there are none.
+    pub(crate) fn or_host(self, address: SocketAddr) -> Self {
+        let host = address.ip().to_string().parse().ok();
+        match host {
+            Some(host) if self.0.is_empty() => Self(vec![host]),
+            _ => self,
+        }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Network> {
+        self.0
+    }
+}
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let networks = text.split(',').map(|network| network.trim().parse());
+        let networks: Result<_, MalformedNetwork> = networks.collect();
+        networks.map(Self).map_err(|error| error.to_string())
     }
 }
 
@@ -218,6 +251,21 @@ fn duration(text: &str, least: Duration, most: Duration, bounds: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_none_or_a_list() {
+        let networks = |text: &str| text.parse::<Networks>().map(|list| list.0.len());
+        assert_eq!(networks("none"), Ok(0));
+        assert_eq!(networks("10.0.0.0/8, fd00::/8"), Ok(2));
+        for wrong in ["", "10.0.0.0/8,", "all", "10.0.0.1/8"] {
+            assert!(networks(wrong).is_err(), "{wrong:?}");
+        }
+        let mockup = "127.0.0.1:8082".parse().unwrap();
+        let allowed = "none".parse::<Networks>().unwrap().or_host(mockup);
+        assert_eq!(allowed, "127.0.0.1".parse().unwrap());
+        let own: Networks = "10.0.0.0/8".parse().unwrap();
+        assert_eq!(own.clone().or_host(mockup), own);
+    }
 
     #[test]
     fn a_pace_is_a_number_above_zero_or_unlimited() {

@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::ChannelSettings;
+use channels::guard::Guard;
 use channels::slack::SlackSettings;
-use common::{Clock, SystemClock};
+use channels::{ChannelSettings, webhook};
+use common::{ChannelKind, Clock, SystemClock};
 use consumer::application::{Dispatcher, EngineSettings, Outside};
 use consumer::metrics::DeliveryMetrics;
 use consumer::ports;
@@ -23,7 +24,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::{bind, shutdown::Shutdown};
 use crate::cli::failure::Failure;
-use crate::config::settings::{DeliverySettings, ServeSettings};
+use crate::config::settings::{DeliverySettings, ServeSettings, WebhookSettings};
 use crate::config::values::{LogHttp, Pace};
 
 /// How long requests under way may take to end once the process is to end.
@@ -127,6 +128,12 @@ impl Service {
             slack_burst,
             max_in_flight,
         } = &self.settings.delivery;
+        let WebhookSettings {
+            webhook_pace,
+            webhook_burst,
+            webhook_digests,
+            webhook_allow,
+        } = &self.settings.webhooks;
         let metrics = Arc::new(DeliveryMetrics::new(self.clock.clone()));
         let channels = channels::all(ChannelSettings {
             slack: SlackSettings {
@@ -137,6 +144,14 @@ impl Service {
                 },
                 ..SlackSettings::default()
             },
+            webhook: webhook::WebhookSettings {
+                pace: ports::Pace {
+                    per_second: per_second(*webhook_pace),
+                    burst: *webhook_burst,
+                },
+                ..webhook::WebhookSettings::default()
+            },
+            guard: Guard::new(webhook_allow.clone().into_vec()),
             ..ChannelSettings::default()
         })
         .map_err(|error| Failure::BadInput(error.to_string()))?;
@@ -149,6 +164,10 @@ impl Service {
         };
         let engine = EngineSettings {
             max_in_flight: *max_in_flight as usize,
+            without_digests: match webhook_digests {
+                true => Vec::new(),
+                false => vec![ChannelKind::WEBHOOK],
+            },
             ..EngineSettings::default()
         };
         Ok((

@@ -197,7 +197,7 @@ pub async fn all_that_went_to_a_place_within_a_time_is_replayed<S: HistoryUnderT
     rig.settle(&leases[..4], Outcome::Delivered).await;
     rig.settle(&leases[4..6], dead("x")).await;
     let selection = Selection::Destination {
-        destination: rig.users[1].destinations[0].destination.id,
+        destination: rig.users[1].destinations.first().destination.id,
         since: alerts[1].accepted_at,
         until: alerts[3].accepted_at,
     };

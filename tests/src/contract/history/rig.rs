@@ -107,8 +107,8 @@ impl<S: HistoryUnderTest> Rig<S> {
     fn delivery(&self, user: usize) -> Delivery {
         let user = &self.users[user];
         Delivery {
-            destination: user.destinations[0].destination.clone(),
-            credential: user.destinations[0].credential.clone(),
+            destination: user.destinations.first().destination.clone(),
+            credential: user.destinations.first().credential.clone(),
             recipients: Recipients::from_elem(
                 Recipient {
                     user: user.id,
@@ -287,5 +287,6 @@ pub(super) fn record(n: u128, token: &str) -> UserRecord {
         name: UserName::parse(&format!("user{n}")).unwrap(),
         address: Address::parse(&format!("channel{n}")).unwrap(),
         token: Some(Token::parse(&format!("{token}{n}")).unwrap()),
+        destinations: None,
     }
 }

@@ -67,8 +67,8 @@ impl<Q: QueueUnderTest> Rig<Q> {
     pub(super) fn delivery(&self, channel: usize, token: usize) -> Delivery {
         let user = &self.users[channel];
         Delivery {
-            destination: user.destinations[0].destination.clone(),
-            credential: self.users[token].destinations[0].credential.clone(),
+            destination: user.destinations.first().destination.clone(),
+            credential: self.users[token].destinations.first().credential.clone(),
             recipients: Recipients::from_elem(recipient(user.id), 1),
         }
     }
@@ -328,5 +328,6 @@ fn record(n: u128) -> UserRecord {
         name: UserName::parse(&format!("user{n}")).unwrap(),
         address: Address::parse(&format!("channel{n}")).unwrap(),
         token: Some(Token::parse(&format!("token{n}")).unwrap()),
+        destinations: None,
     }
 }

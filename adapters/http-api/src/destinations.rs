@@ -30,7 +30,7 @@ use crate::{
 
 /// A destination to be written. Further fields are passed over.
 #[derive(Deserialize, ToSchema)]
-pub(crate) struct DestinationBody {
+pub(crate) struct UserDestinationBody {
     /// `slack` or `webhook`.
     #[schema(value_type = String, example = "webhook")]
     kind: Option<String>,
@@ -51,7 +51,7 @@ pub(crate) struct DestinationBody {
 /// A destination as the API shows it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DestinationView {
+pub(crate) struct UserDestinationView {
     /// The first one's is the user's own.
     #[schema(example = "019ab5d6-1f3c-4c55-9c1e-4b0a6c1f5e11")]
     id: Uuid,
@@ -69,16 +69,16 @@ pub(crate) struct DestinationView {
 
 /// All destinations of a user.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct DestinationsView {
+pub(crate) struct UserDestinationsView {
     /// In their order.
-    destinations: Vec<DestinationView>,
+    destinations: Vec<UserDestinationView>,
 }
 
 /// Lists the places that a user is told at, in their order. Every alert goes to all
 /// of them.
 #[utoipa::path(get, path = "/v1/users/{id}/destinations", tag = "users", operation_id = "listDestinations",
     params(("id" = Uuid, Path, description = "The user's id")),
-    responses((status = 200, description = "All of them", body = Envelope<DestinationsView>),
+    responses((status = 200, description = "All of them", body = Envelope<UserDestinationsView>),
         UserIdFaults, ServerFault))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -86,21 +86,24 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let directory = app.api.directory.snapshot();
     let destinations = views(user(&directory, id)?).collect();
-    Ok(answer(StatusCode::OK, DestinationsView { destinations }))
+    Ok(answer(
+        StatusCode::OK,
+        UserDestinationsView { destinations },
+    ))
 }
 
 /// Creates a destination of a user under a new id.
 #[utoipa::path(post, path = "/v1/users/{id}/destinations", tag = "users", operation_id = "createDestination",
     params(("id" = Uuid, Path, description = "The user's id")),
-    request_body(content = DestinationBody, content_type = "application/json"),
-    responses((status = 201, description = "Created", body = Envelope<DestinationView>,
+    request_body(content = UserDestinationBody, content_type = "application/json"),
+    responses((status = 201, description = "Created", body = Envelope<UserDestinationView>,
             headers(("Location" = String, description = "Where the destination is"))),
         UserIdFaults, BodyFaults, DestinationConflict, WriteFaults, ServerFault))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     PathId(user): PathId<UserId>,
     uri: Uri,
-    Json(body): Json<DestinationBody>,
+    Json(body): Json<UserDestinationBody>,
 ) -> Result<Response, ApiError> {
     let id = UserDestinationId(app.api.directory.new_id());
     let (record, order) = record(id, body)?;
@@ -114,7 +117,7 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/v1/users/{id}/destinations/{destinationId}", tag = "users", operation_id = "getDestination",
     params(("id" = Uuid, Path, description = "The user's id"),
         ("destinationId" = Uuid, Path, description = "The destination's id")),
-    responses((status = 200, description = "The destination", body = Envelope<DestinationView>),
+    responses((status = 200, description = "The destination", body = Envelope<UserDestinationView>),
         DestinationIdFaults, ServerFault))]
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
@@ -130,16 +133,16 @@ pub(crate) async fn get(
 #[utoipa::path(put, path = "/v1/users/{id}/destinations/{destinationId}", tag = "users", operation_id = "putDestination",
     params(("id" = Uuid, Path, description = "The user's id"),
         ("destinationId" = Uuid, Path, description = "The destination's id")),
-    request_body(content = DestinationBody, content_type = "application/json"),
-    responses((status = 200, description = "Replaced", body = Envelope<DestinationView>),
-        (status = 201, description = "Created", body = Envelope<DestinationView>,
+    request_body(content = UserDestinationBody, content_type = "application/json"),
+    responses((status = 200, description = "Replaced", body = Envelope<UserDestinationView>),
+        (status = 201, description = "Created", body = Envelope<UserDestinationView>,
             headers(("Location" = String, description = "Where the destination is"))),
         UserIdFaults, BodyFaults, DestinationConflict, WriteFaults, ServerFault))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     PathIds(user, id): PathIds,
     uri: Uri,
-    Json(body): Json<DestinationBody>,
+    Json(body): Json<UserDestinationBody>,
 ) -> Result<Response, ApiError> {
     let (record, order) = record(id, body)?;
     let admin = &app.api.directory;
@@ -168,7 +171,7 @@ pub(crate) async fn delete(
 
 fn record(
     id: UserDestinationId,
-    body: DestinationBody,
+    body: UserDestinationBody,
 ) -> Result<(DestinationRecord, Option<usize>), ApiError> {
     let kind = required("kind", body.kind)?;
     let place = Place::parse(&kind, &required("address", body.address)?)?;
@@ -203,18 +206,18 @@ fn shown(
     directory: &Directory,
     of: UserId,
     id: UserDestinationId,
-) -> Result<DestinationView, ApiError> {
+) -> Result<UserDestinationView, ApiError> {
     let view = views(user(directory, of)?).find(|view| view.id == id.0);
     view.ok_or(ApiError::Directory(DirectoryError::NoSuchDestination))
 }
 
-fn views(user: &User) -> impl Iterator<Item = DestinationView> {
+fn views(user: &User) -> impl Iterator<Item = UserDestinationView> {
     let named = user.destinations.named(user.id).enumerate();
     named.map(|(order, (id, place))| view(id, place, order))
 }
 
-fn view(id: UserDestinationId, place: &UserDestination, order: usize) -> DestinationView {
-    DestinationView {
+fn view(id: UserDestinationId, place: &UserDestination, order: usize) -> UserDestinationView {
+    UserDestinationView {
         id: id.0,
         kind: place.destination.kind.to_string(),
         address: place.destination.shown(),

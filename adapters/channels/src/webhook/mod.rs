@@ -8,7 +8,7 @@
 //! | `webhook-timestamp` | when the attempt was made, in seconds since 1970 |
 //! | `webhook-signature` | `v1,` and the base64 of HMAC-SHA256 over `{id}.{timestamp}.{body}` |
 //!
-//! The body is described at [`request`].
+//! The body is described in `request.rs`.
 
 mod classify;
 mod request;

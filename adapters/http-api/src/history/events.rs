@@ -161,7 +161,7 @@ fn data(event: &Event) -> (&'static str, serde_json::Value) {
         } => {
             data["deliveryId"] = json!(id);
             data["channel"] = destination.kind.as_str().into();
-            data["address"] = (*destination.address).into();
+            data["address"] = destination.shown().into();
             data["state"] = state.as_str().into();
             ("delivery", data)
         }

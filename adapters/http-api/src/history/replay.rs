@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use common::{DestinationId, UtcMillis};
-use producer::ports::{MAX_REPLAYED, Mode, Selection};
+use common::UtcMillis;
+use producer::{
+    domain::{Invalid, Place},
+    ports::{MAX_REPLAYED, Mode, Selection},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -51,10 +54,10 @@ pub(crate) struct DestinationBody {
     /// Of alerts accepted at this time or earlier, RFC 3339; else until now.
     #[schema(format = DateTime, example = "2026-11-23T09:00:00Z")]
     until: Option<String>,
-    /// The kind of channel, `slack` by default.
+    /// The kind of channel, `slack` (which it is if left out) or `webhook`.
     #[schema(example = "slack")]
     channel: Option<String>,
-    /// The place within the service: a Slack channel id.
+    /// The place: a Slack channel id, or a webhook's whole URL.
     #[schema(value_type = String, example = "test_channel_id1")]
     address: Option<String>,
     /// The most to replay, 1 to 10,000, which is the default.
@@ -114,8 +117,15 @@ pub(crate) async fn alerts(
     }
     let address = required("address", body.address)?;
     let channel = body.channel.as_deref().unwrap_or("slack");
+    let place = Place::parse(channel, &address).map_err(|invalid| Invalid {
+        field: match invalid.field {
+            "kind" => "channel",
+            field => field,
+        },
+        ..invalid
+    })?;
     let selection = Selection::Destination {
-        destination: DestinationId::of(channel, "", &address),
+        destination: place.destination().id,
         since,
         until,
     };

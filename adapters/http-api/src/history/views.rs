@@ -236,7 +236,7 @@ pub(super) fn delivery(
     DeliveryView {
         id: record.id.0,
         channel: record.destination.kind.to_string(),
-        address: record.destination.address.to_string(),
+        address: record.destination.shown(),
         recipients: recipients
             .map(|recipient| RecipientView {
                 id: recipient.user.0,

@@ -41,6 +41,10 @@ pub struct FurtherDestination {
 #[derive(Clone, Debug)]
 pub struct Destinations {
     first: UserDestination,
+    #[expect(
+        clippy::box_collection,
+        reason = "one pointer for each user without others"
+    )]
     further: Option<Box<Vec<FurtherDestination>>>,
 }
 

@@ -103,6 +103,16 @@ async fn a_replay_that_cannot_be_read_is_400_naming_the_field() {
             json!({"since": since, "until": "2025-01-01T00:00:00Z", "address": "C1"}),
             "until",
         ),
+        (
+            "/v1/alerts/replay",
+            json!({"since": since, "address": "C1", "channel": "mail"}),
+            "channel",
+        ),
+        (
+            "/v1/alerts/replay",
+            json!({"since": since, "address": "C1", "channel": "webhook"}),
+            "address",
+        ),
     ] {
         let answer = site.post(path, body).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.text());

@@ -3,6 +3,7 @@
 # make check    format, lints, documentation, duplicate dependencies
 # make crash    kill -9 under load, ROUNDS times (default 200)
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
+# make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, memory, 100,000 users
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
@@ -10,7 +11,7 @@ CARGO  ?= cargo
 ROUNDS ?= 200
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash simulate measure swagger tools
+.PHONY: run test check crash simulate mutants measure swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -32,6 +33,9 @@ crash:
 simulate:
 	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \
 	  $(CARGO) test --release --locked -p consumer --test simulation -- --nocapture
+
+mutants:
+	tests/tools/mutants.sh
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure

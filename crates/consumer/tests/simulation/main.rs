@@ -8,6 +8,8 @@
 // A broken assumption of the test itself may well panic.
 #![allow(clippy::unwrap_used)]
 
+mod arrivals;
+mod ends;
 mod process;
 mod promises;
 mod queue;

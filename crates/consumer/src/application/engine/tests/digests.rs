@@ -1,5 +1,7 @@
 //! When what waits is folded, and what becomes of a digest.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A message a second, and digests where that takes longer than ten.
@@ -328,5 +330,64 @@ fn a_fold_that_was_not_made_is_not_sent_and_what_it_held_is_fetched_again() {
         assert_eq!(bench.engine.counts().held, 0);
         assert_eq!(bench.engine.counts().parked, 11);
         assert_eq!(bench.unparks.len(), 1);
+    }
+}
+
+/// Texts of which some fit into no digest, and some are equal.
+fn texts() -> impl Strategy<Value = Vec<(u8, String)>> {
+    let text = prop_oneof![
+        "[ab]",
+        "[a-z]{1,40}",
+        "[가-힣]{1,30}",
+        "(👨‍👩‍👧‍👦|e\u{301}){1,12}",
+        "x{101,150}"
+    ];
+    prop::collection::vec((0u8..3, text), 1..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn however_a_backlog_is_split_into_messages_each_alert_is_whole_in_exactly_one(
+        texts in texts(),
+    ) {
+        let mut bench = Bench::new(EngineSettings { lane_leases: 1000, ..digesting() });
+        let leases = texts.iter().zip(1u64..).map(|((code, text), n)| {
+            saying(lease(n, Severity::from_code(*code).unwrap(), "a"), text)
+        });
+        bench.receive(leases);
+        let mut told = vec![0; texts.len()];
+        while bench.engine.counts().held > 0 {
+            while bench.sends.is_empty() {
+                bench.pass_to_next_wake();
+            }
+            let order = bench.sends[0].clone();
+            let carried = match &order.lease.digest {
+                None => vec![order.lease.position.sequence],
+                Some(digest) => {
+                    prop_assert!(digest.text.chars().count() <= 100);
+                    let of_it = |settled: &&Settlement| matches!(
+                        &settled.outcome,
+                        Outcome::Folded { digest: other, .. } if other.id == digest.id
+                    );
+                    members(bench.settled.iter().rfind(of_it).unwrap())
+                }
+            };
+            for sequence in carried {
+                let at = usize::try_from(sequence - 1).unwrap();
+                told[at] += 1;
+                if let Some(digest) = &order.lease.digest {
+                    let line = format!("\n• {}", texts[at].1);
+                    let is_whole = |(start, _)| {
+                        let rest: &str = &digest.text[start + line.len()..];
+                        rest.is_empty() || rest.starts_with(['\n', ' '])
+                    };
+                    prop_assert!(digest.text.match_indices(&line).any(is_whole), "{line:?}");
+                }
+            }
+            bench.answer(accepted());
+        }
+        prop_assert!(told.iter().all(|times| *times == 1), "{told:?}");
     }
 }

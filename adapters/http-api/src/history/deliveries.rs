@@ -45,7 +45,7 @@ async fn shown(app: &App, id: DeliveryId) -> Result<DeliveryDetailView, ApiError
     let found = app.api.history.delivery(id).await?;
     let found = found.ok_or(ApiError::NO_DELIVERY)?;
     let directory = app.api.directory.snapshot();
-    let message = found.alert.message.to_string();
+    let message = views::text(&found.alert.message);
     Ok(views::detail(
         &directory,
         &found.alert,

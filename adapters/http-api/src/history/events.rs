@@ -20,6 +20,7 @@ use crate::{
     errors::ApiError,
     health::Readiness,
     openapi::{EventFaults, ServerFault},
+    redact,
     router::App,
 };
 
@@ -150,7 +151,11 @@ fn data(event: &Event) -> (&'static str, serde_json::Value) {
     });
     match &event.happening {
         Happening::Accepted { user_count } => {
-            data["message"] = alert.message.chars().take(1_000).collect::<String>().into();
+            data["message"] = redact::tokens(&alert.message)
+                .chars()
+                .take(1_000)
+                .collect::<String>()
+                .into();
             data["userCount"] = (*user_count).into();
             ("alert", data)
         }

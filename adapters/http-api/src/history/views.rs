@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::users::rfc3339;
+use crate::{redact, users::rfc3339};
 
 /// In a list, of a message.
 const SHORT_MESSAGE: usize = 1_000;
@@ -202,7 +202,7 @@ pub(super) fn short(summary: &AlertSummary) -> AlertView {
 }
 
 pub(super) fn whole(summary: &AlertSummary) -> AlertView {
-    view(summary, summary.alert.message.to_string(), usize::MAX)
+    view(summary, text(&summary.alert.message), usize::MAX)
 }
 
 pub(super) fn dead_letter(directory: &Directory, letter: &DeadLetter) -> DeliveryDetailView {
@@ -312,8 +312,17 @@ fn attempt(record: &AttemptRecord) -> AttemptView {
     }
 }
 
+/// A message as people may see it later: a token that somebody sent in it went to
+/// its recipients and to nobody else.
+pub(super) fn text(message: &str) -> String {
+    redact::tokens(message).into_owned()
+}
+
 fn cut(message: &str) -> String {
-    message.chars().take(SHORT_MESSAGE).collect()
+    redact::tokens(message)
+        .chars()
+        .take(SHORT_MESSAGE)
+        .collect()
 }
 
 /// A time of an event.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use channels::guard::{MalformedNetwork, Network};
 use clap::ValueEnum;
+use common::ChannelKind;
 use hyper::Uri;
-use jiff::{Span, SpanRelativeTo};
+use jiff::{Span, SpanRelativeTo, tz::TimeZone};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -109,6 +110,49 @@ impl FromStr for Networks {
     }
 }
 
+/// Kinds of channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kinds(Vec<ChannelKind>);
+
+impl Kinds {
+    /// All there are, but for these.
+    pub(crate) fn others(&self) -> Vec<ChannelKind> {
+        let all = [ChannelKind::SLACK, ChannelKind::WEBHOOK].into_iter();
+        all.filter(|kind| !self.0.contains(kind)).collect()
+    }
+}
+
+impl FromStr for Kinds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let kinds = text
+            .split(',')
+            .map(|kind| match &*kind.trim().to_ascii_lowercase() {
+                "slack" => Ok(ChannelKind::SLACK),
+                "webhook" => Ok(ChannelKind::WEBHOOK),
+                _ => Err("expected `slack`, `webhook`, `slack,webhook` or `none`".to_owned()),
+            });
+        kinds.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A time zone of the IANA database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Zone(pub(crate) TimeZone);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = |_| "expected a name of the IANA database: Asia/Seoul, UTC, …".to_owned();
+        TimeZone::get(text).map(Self).map_err(unknown)
+    }
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -161,6 +205,11 @@ impl FromStr for LogFilter {
 /// `--retention`: one second to ten years of 365 days.
 pub(crate) fn retention(text: &str) -> Result<Duration, String> {
     duration(text, Duration::from_secs(1), 3_650 * DAY, "1s to 3650d")
+}
+
+/// `--digest-after`: one second to one hour.
+pub(crate) fn digest_after(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_secs(1), HOUR, "1s to 1h")
 }
 
 /// `--drain-delay`: nothing to one hour.
@@ -251,6 +300,17 @@ fn duration(text: &str, least: Duration, most: Duration, bounds: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn channels_with_digests_and_time_zones_are_known_by_name() {
+        let others = |text: &str| text.parse::<Kinds>().map(|kinds| kinds.others());
+        assert_eq!(others("slack"), Ok(vec![ChannelKind::WEBHOOK]));
+        assert_eq!(others("Webhook, slack"), Ok(vec![]));
+        assert_eq!(others("none").unwrap().len(), 2);
+        assert!(others("slack,mail").is_err() && others("").is_err());
+        assert!("Asia/Seoul".parse::<Zone>().is_ok());
+        assert!("Asia/Nowhere".parse::<Zone>().is_err());
+    }
 
     #[test]
     fn networks_are_none_or_a_list() {

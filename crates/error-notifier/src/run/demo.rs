@@ -87,6 +87,7 @@ fn serve_settings(
         webhooks,
         history,
         http,
+        digests,
         log,
         ..
     } = settings.clone();
@@ -102,6 +103,7 @@ fn serve_settings(
         log_http,
         delivery,
         webhooks,
+        digests,
         history,
         http,
         log,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use channels::guard::Guard;
 use channels::slack::SlackSettings;
 use channels::{ChannelSettings, webhook};
-use common::{ChannelKind, Clock, SystemClock};
+use common::{Clock, SystemClock};
 use consumer::application::{Dispatcher, EngineSettings, Outside};
 use consumer::metrics::DeliveryMetrics;
 use consumer::ports;
@@ -131,9 +131,9 @@ impl Service {
         let WebhookSettings {
             webhook_pace,
             webhook_burst,
-            webhook_digests,
             webhook_allow,
         } = &self.settings.webhooks;
+        let digests = &self.settings.digests;
         let metrics = Arc::new(DeliveryMetrics::new(self.clock.clone()));
         let channels = channels::all(ChannelSettings {
             slack: SlackSettings {
@@ -164,10 +164,9 @@ impl Service {
         };
         let engine = EngineSettings {
             max_in_flight: *max_in_flight as usize,
-            without_digests: match webhook_digests {
-                true => Vec::new(),
-                false => vec![ChannelKind::WEBHOOK],
-            },
+            digest_after: Some(digests.digest_after),
+            without_digests: digests.digests.others(),
+            timezone: digests.timezone.0.clone(),
             ..EngineSettings::default()
         };
         Ok((

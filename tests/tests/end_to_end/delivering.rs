@@ -113,21 +113,27 @@ fn what_waits_is_sent_with_the_new_token_once_there_is_one() {
 }
 
 #[test]
-fn what_has_a_refused_token_waits_and_is_sent_with_a_new_one() {
+fn a_refused_token_is_told_by_one_dead_letter_and_the_rest_waits_for_a_new_one() {
     let site = Site::new(2);
     site.mockup
         .set_faults(&json!({ "channels": { "C1": { "error": "invalid_auth" } } }));
     site.accepted(&["@all"], "normal", "one");
-    site.accepted(&["@all"], "normal", "two");
     site.wait_for_failures(1);
+    site.accepted(&["@all"], "normal", "two");
     assert_eq!(site.wait_for("C2", 2).len(), 2);
-    site.mockup.set_faults(&json!({}));
     let path = format!("/v1/users/{}", site.directory.users[0].id);
     let body = r#"{"name":"user1","token":"rotated","channelId":"C1"}"#;
     assert_eq!(site.server.request("PUT", &path, body).status, 200);
-    let told = site.wait_for("C1", 2);
-    assert!(told.iter().all(|message| message.token == "rotated"));
+    site.mockup.set_faults(&json!({}));
     site.server.drain(LONG);
+    let told = site.wait_for("C1", 1);
+    assert_eq!(
+        (&*told[0].text, &*told[0].token),
+        ("[normal] two", "rotated")
+    );
+    let dead_letters = Database::live(site.server.options.data()).dead_letters();
+    assert_eq!(dead_letters.len(), 1);
+    assert!(dead_letters[0].1.contains("invalid_auth"));
 }
 
 #[test]

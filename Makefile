@@ -2,13 +2,18 @@
 # make test     every test; installs what a bare Debian with Rust lacks
 # make check    format, lints, documentation, duplicate dependencies
 # make crash    kill -9 under load, ROUNDS times (default 200)
+# make idempotency  10,000 requests sent twice each at once, across kill -9
+# make history  the history with DELIVERIES=10000000 on disk: figures
+# make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
+# make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, memory, 100,000 users
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
 ROUNDS ?= 200
+DELIVERIES ?= 1000000
 
-.PHONY: run test check crash measure swagger tools
+.PHONY: run test check crash idempotency history simulate mutants measure swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -26,6 +31,19 @@ check:
 
 crash:
 	$(CARGO) run --release --locked -p tests --bin crash -- --rounds $(ROUNDS)
+
+idempotency:
+	$(CARGO) run --release --locked -p tests --bin crash -- --twins 10000
+
+history:
+	$(CARGO) run --release --locked -p tests --bin history -- $(DELIVERIES)
+
+simulate:
+	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \
+	  $(CARGO) test --release --locked -p consumer --test simulation -- --nocapture
+
+mutants:
+	tests/tools/mutants.sh
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tests::contract::{
     ManualClock,
     directory::DirectoryUnderTest,
+    history::{HistoryPorts, HistoryUnderTest},
     queue::{QueuePorts, QueueUnderTest},
 };
 
@@ -82,6 +83,29 @@ impl DirectoryUnderTest for Sqlite {
     fn port(&self) -> Arc<dyn producer::ports::DirectoryStore> {
         self.store.directory.clone()
     }
+}
+
+#[async_trait]
+impl HistoryUnderTest for Sqlite {
+    async fn open(clock: Arc<ManualClock>) -> Self {
+        Self::open(clock)
+    }
+
+    async fn restart(self) -> Self {
+        Self::restart(self)
+    }
+
+    fn ports(&self) -> HistoryPorts {
+        HistoryPorts {
+            queue: QueueUnderTest::ports(self),
+            history: self.store.history.clone(),
+            control: self.store.control.clone(),
+        }
+    }
+}
+
+mod history {
+    tests::history_contract!(super::Sqlite);
 }
 
 mod queue {

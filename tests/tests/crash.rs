@@ -1,6 +1,6 @@
 //! `kill -9` under load loses nothing; the short form of `make crash`.
 
-use tests::crash::Rig;
+use tests::crash::{Rig, twins};
 
 #[test]
 fn nothing_accepted_is_lost_or_sent_twice_beyond_the_cap_when_the_process_is_killed() {
@@ -17,4 +17,14 @@ fn nothing_accepted_is_lost_or_sent_twice_beyond_the_cap_when_the_process_is_kil
         total.accepted > 0 && total.delivered > 0,
         "seed {seed}: there was no load: {total}"
     );
+}
+
+#[test]
+fn a_request_sent_twice_at_once_is_one_alert_though_the_process_is_killed() {
+    let seed = rand::random();
+    let twins = twins(seed, 400, 4);
+    println!("seed {seed}: {twins}");
+    assert!(twins.violations.is_empty(), "{:#?}", twins.violations);
+    assert_eq!(twins.stored, 400);
+    assert!(twins.replayed >= 1, "no twin was late");
 }

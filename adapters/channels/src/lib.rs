@@ -1,18 +1,23 @@
-//! The channels: one folder for each kind of external service, and the HTTP
-//! client that they share.
+//! The channels: one folder for each kind of external service, the HTTP client that
+//! they share, and the guard of the addresses that users choose.
 //!
 //! To add a channel, write its folder and add its line to [`all`].
 
+pub mod guard;
 pub mod http;
 pub mod slack;
+mod text;
+pub mod webhook;
 
 use std::sync::Arc;
 
 use consumer::ports::Channel;
 
 use crate::{
+    guard::Guard,
     http::{HttpClient, HttpSettings},
     slack::{SlackChannel, SlackSettings},
+    webhook::{WebhookChannel, WebhookSettings},
 };
 
 /// What the channels are set up with.
@@ -20,8 +25,12 @@ use crate::{
 pub struct ChannelSettings {
     /// The connections that all of them share.
     pub http: HttpSettings,
+    /// What may be connected to where users choose the host.
+    pub guard: Guard,
     /// Slack's own.
     pub slack: SlackSettings,
+    /// Webhooks' own.
+    pub webhook: WebhookSettings,
 }
 
 /// Why the channels cannot be set up. Both are faults of the configuration or of
@@ -41,8 +50,11 @@ pub enum SetupError {
 /// # Errors
 /// A [`SetupError`] where the settings cannot work.
 pub fn all(settings: ChannelSettings) -> Result<Vec<Arc<dyn Channel>>, SetupError> {
-    let http = Arc::new(HttpClient::new(settings.http)?);
-    Ok(vec![Arc::new(SlackChannel::new(settings.slack, http)?)])
+    let http = Arc::new(HttpClient::new(settings.http, settings.guard)?);
+    Ok(vec![
+        Arc::new(SlackChannel::new(settings.slack, Arc::clone(&http))?),
+        Arc::new(WebhookChannel::new(settings.webhook, http)),
+    ])
 }
 
 #[cfg(test)]
@@ -55,7 +67,7 @@ mod tests {
     fn every_channel_is_registered_under_a_kind_of_its_own() {
         let channels = all(ChannelSettings::default()).unwrap();
         let kinds: Vec<ChannelKind> = channels.iter().map(|channel| channel.kind()).collect();
-        assert_eq!(kinds, [ChannelKind::SLACK]);
+        assert_eq!(kinds, [ChannelKind::SLACK, ChannelKind::WEBHOOK]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use producer::{
         transfer::{ImportError, LineError, MAX_LINE_ERRORS},
     },
     domain::{DirectoryError, Invalid},
-    ports::{AcceptError, StoreError},
+    ports::{AcceptError, ControlError, HistoryError, ReplayError, StoreError},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -62,6 +62,22 @@ pub(crate) enum ApiError {
     MaybeAccepted { id: AlertId, inside: String },
     /// The directory cannot be written now.
     DirectoryUnwritable { inside: String },
+    /// There is nothing of this id.
+    Missing {
+        code: &'static str,
+        sentence: &'static str,
+    },
+    /// Not as things stand.
+    Conflict {
+        code: &'static str,
+        sentence: &'static str,
+    },
+    /// Not now.
+    NotNow {
+        code: &'static str,
+        sentence: &'static str,
+        inside: Option<String>,
+    },
     /// Another import is being read or carried out.
     ImportUnderWay,
     /// No new requests, please, and why.
@@ -95,6 +111,24 @@ impl Answer {
 }
 
 impl ApiError {
+    pub(crate) const NO_ALERT: Self = Self::Missing {
+        code: "ALERT_NOT_FOUND",
+        sentence: "The requested alert does not exist.",
+    };
+    pub(crate) const NO_DELIVERY: Self = Self::Missing {
+        code: "DELIVERY_NOT_FOUND",
+        sentence: "The requested delivery does not exist.",
+    };
+    pub(crate) const NO_DEAD_LETTER: Self = Self::Missing {
+        code: "DEAD_LETTER_NOT_FOUND",
+        sentence: "The requested dead letter does not exist.",
+    };
+    pub(crate) const TOO_MANY_STREAMS: Self = Self::NotNow {
+        code: "TOO_MANY_STREAMS",
+        sentence: "As many event streams as there may be are open; try again later.",
+        inside: None,
+    };
+
     fn answer(&mut self) -> Answer {
         use StatusCode as S;
         match self {
@@ -159,6 +193,11 @@ impl ApiError {
                 "DIRECTORY_UNWRITABLE",
                 "Users and groups cannot be changed now, and were not; try again later.",
             ),
+            Self::Missing { code, sentence } => Answer::new(S::NOT_FOUND, code, *sentence),
+            Self::Conflict { code, sentence } => Answer::new(S::CONFLICT, code, *sentence),
+            Self::NotNow { code, sentence, .. } => {
+                Answer::new(S::SERVICE_UNAVAILABLE, code, *sentence)
+            }
             Self::ImportUnderWay => Answer::new(
                 S::SERVICE_UNAVAILABLE,
                 "IMPORT_UNDER_WAY",
@@ -180,6 +219,7 @@ impl ApiError {
             Self::QueueFull { .. }
                 | Self::MaybeAccepted { .. }
                 | Self::DirectoryUnwritable { .. }
+                | Self::NotNow { .. }
                 | Self::ImportUnderWay
         )
     }
@@ -203,6 +243,7 @@ impl ApiError {
             | Self::MaybeAccepted { inside, .. }
             | Self::DirectoryUnwritable { inside }
             | Self::Internal { inside } => Some(std::mem::take(inside)),
+            Self::NotNow { inside, .. } => inside.take(),
             _ => None,
         }
     }
@@ -217,13 +258,20 @@ fn directory_answer(error: &DirectoryError) -> Answer {
         DirectoryError::UserNameTaken => (S::CONFLICT, "USER_NAME_TAKEN"),
         DirectoryError::IdTaken => (S::CONFLICT, "ID_TAKEN"),
         DirectoryError::AlreadySubscribed => (S::CONFLICT, "ALREADY_SUBSCRIBED"),
-        DirectoryError::TokenMissing => {
-            let sentence = error.to_string();
-            let problem = field_problem(Some("token"), sentence.clone());
-            return Answer::new(S::BAD_REQUEST, "INVALID_FIELD", sentence).with(vec![problem]);
-        }
+        DirectoryError::NoSuchDestination => (S::NOT_FOUND, "DESTINATION_NOT_FOUND"),
+        DirectoryError::FirstDestination => (S::CONFLICT, "FIRST_DESTINATION"),
+        DirectoryError::DestinationTaken => (S::CONFLICT, "DESTINATION_TAKEN"),
+        DirectoryError::TooManyDestinations => (S::CONFLICT, "TOO_MANY_DESTINATIONS"),
+        DirectoryError::TokenMissing => return missing_field("token", error),
+        DirectoryError::CredentialMissing => return missing_field("credential", error),
     };
     Answer::new(status, code, error.to_string())
+}
+
+fn missing_field(field: &'static str, error: &DirectoryError) -> Answer {
+    let sentence = error.to_string();
+    let problem = field_problem(Some(field), sentence.clone());
+    Answer::new(StatusCode::BAD_REQUEST, "INVALID_FIELD", sentence).with(vec![problem])
 }
 
 fn field_problem(field: Option<&'static str>, message: String) -> Problem {
@@ -346,6 +394,53 @@ impl From<StoreError> for ApiError {
             StoreError::Refused(_) => Self::Internal {
                 inside: "the store's refusal was not expected here".into(),
             },
+        }
+    }
+}
+
+impl From<HistoryError> for ApiError {
+    fn from(error: HistoryError) -> Self {
+        Self::Internal {
+            inside: error.to_string(),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Unwritable(inside) => Self::NotNow {
+                code: "STORE_UNWRITABLE",
+                sentence: "Nothing can be written now, and nothing was; try again later.",
+                inside: Some(inside),
+            },
+            ControlError::MaybeDone(inside) => Self::NotNow {
+                code: "MAYBE_DONE",
+                sentence: "It may have been done; look before you try again.",
+                inside: Some(inside),
+            },
+            ControlError::Failed(inside) => Self::Internal { inside },
+        }
+    }
+}
+
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::OnItsWay => Self::Conflict {
+                code: "DELIVERY_ON_ITS_WAY",
+                sentence: "The delivery is still on its way; replay it when it has ended.",
+            },
+            ReplayError::CredentialGone => Self::Conflict {
+                code: "CREDENTIAL_GONE",
+                sentence: "The delivery's users are deleted and so is the token: there is nothing to send it with.",
+            },
+            ReplayError::TooMany => Self::NotNow {
+                code: "TOO_MANY_REPLAYS",
+                sentence: "Too many replayed deliveries are on their way; try again when some have ended.",
+                inside: None,
+            },
+            ReplayError::Store(error) => error.into(),
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
+use common::{UserDestinationId, UserId};
 use http_body_util::BodyExt;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -87,6 +88,19 @@ impl<Id: FromStr, S: Send + Sync> FromRequestParts<S> for PathId<Id> {
         let text = Path::<String>::from_request_parts(parts, state).await;
         let id = text.ok().and_then(|Path(text)| text.parse().ok());
         id.map(Self).ok_or_else(|| malformed_id("id"))
+    }
+}
+
+/// A user's id and that of a destination of theirs.
+pub(crate) struct PathIds(pub(crate) UserId, pub(crate) UserDestinationId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((user, destination)) = texts.map_err(|_| malformed_id("id"))?;
+        Ok(Self(id("id", &user)?, id("destinationId", &destination)?))
     }
 }
 

@@ -1,9 +1,6 @@
 //! Whether the process lives, whether it should be sent requests, and its numbers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -11,6 +8,7 @@ use axum::{
     response::Response,
 };
 use prometheus_client::encoding::text::encode;
+use tokio::sync::watch;
 
 use crate::{
     envelope::plain_ok,
@@ -21,17 +19,24 @@ use crate::{
 
 /// Whether requests should still be sent here. Clones share the answer.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness(Arc<watch::Sender<bool>>);
 
 impl Readiness {
     /// From now on `/health/ready` answers 503, "draining"; there is no way back.
     pub fn drain(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     /// Whether [`drain`](Self::drain) was called.
     pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Waits until [`drain`](Self::drain) is called.
+    pub(crate) async fn drained(&self) {
+        let mut draining = self.0.subscribe();
+        // An error would mean that the sender is gone, and this holds it.
+        let _ = draining.wait_for(|is_draining| *is_draining).await;
     }
 }
 

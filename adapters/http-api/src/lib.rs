@@ -6,6 +6,7 @@
 
 mod alerts;
 mod connection;
+mod destinations;
 mod directory;
 mod envelope;
 mod errors;
@@ -13,6 +14,7 @@ mod extract;
 mod groups;
 mod gtid;
 mod health;
+mod history;
 mod metrics;
 mod openapi;
 mod paging;

@@ -13,8 +13,9 @@ use utoipa::{
 };
 
 use self::faults::{
-    conflict, directory_unwritable, example, fault, faults, invalid_field, malformed_id, missing,
-    no_group, no_user, too_large, too_slow, unreadable, wrong_type,
+    conflict, destination_taken, directory_unwritable, example, fault, faults, first_destination,
+    invalid_field, malformed_id, maybe_done, missing, no_group, no_user, none_of, store_unwritable,
+    too_large, too_slow, unreadable, wrong_type,
 };
 use crate::{
     envelope::{ErrorEnvelope, Problem},
@@ -39,6 +40,7 @@ pub(crate) fn base() -> Document {
     ),
     tags(
         (name = "alerts", description = "Telling people"),
+        (name = "history", description = "What became of alerts, and what to do about it"),
         (name = "noti-groups", description = "Notification groups and who is in them"),
         (name = "users", description = "Who can be told, and where"),
         (name = "directory", description = "All users and groups at once"),
@@ -179,6 +181,139 @@ impl IntoResponses for ParamFaults {
     }
 }
 
+/// What the filters of the history can be refused for.
+pub(crate) struct FilterFaults;
+
+impl IntoResponses for FilterFaults {
+    fn responses() -> Responses {
+        let sentence = "since must be a time such as 2026-11-23T08:00:00Z.";
+        let problems = json!([{"field": "since", "message": sentence}]);
+        faults([fault(
+            StatusCode::BAD_REQUEST,
+            "A parameter with a value that is not allowed",
+            [example("INVALID_FIELD", sentence, problems)],
+        )])
+    }
+}
+
+/// What an alert's id in the path can be refused for.
+pub(crate) struct AlertIdFaults;
+
+impl IntoResponses for AlertIdFaults {
+    fn responses() -> Responses {
+        faults([
+            malformed_id(),
+            missing([none_of("ALERT_NOT_FOUND", "alert")]),
+        ])
+    }
+}
+
+/// What a delivery's id in the path can be refused for.
+pub(crate) struct DeliveryIdFaults;
+
+impl IntoResponses for DeliveryIdFaults {
+    fn responses() -> Responses {
+        faults([
+            malformed_id(),
+            missing([none_of("DELIVERY_NOT_FOUND", "delivery")]),
+        ])
+    }
+}
+
+/// What a dead letter's id in the path can be refused for.
+pub(crate) struct DeadLetterIdFaults;
+
+impl IntoResponses for DeadLetterIdFaults {
+    fn responses() -> Responses {
+        let none = none_of("DEAD_LETTER_NOT_FOUND", "dead letter");
+        faults([malformed_id(), missing([none])])
+    }
+}
+
+/// 409 of a replay.
+pub(crate) struct ReplayConflict;
+
+impl IntoResponses for ReplayConflict {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::CONFLICT,
+            "It has not ended, or cannot be sent",
+            [
+                example(
+                    "DELIVERY_ON_ITS_WAY",
+                    "The delivery is still on its way; replay it when it has ended.",
+                    Value::Null,
+                ),
+                example(
+                    "CREDENTIAL_GONE",
+                    "The delivery's users are deleted and so is the token: there is nothing to send it with.",
+                    Value::Null,
+                ),
+            ],
+        )])
+    }
+}
+
+/// What a change can meet with in the store.
+pub(crate) struct StoreFaults;
+
+impl IntoResponses for StoreFaults {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not done, or (`MAYBE_DONE`) perhaps; try again after `Retry-After` seconds",
+            [store_unwritable(), maybe_done()],
+        )])
+    }
+}
+
+/// What a replay can meet with in the store.
+pub(crate) struct ReplayFaults;
+
+impl IntoResponses for ReplayFaults {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not done, or (`MAYBE_DONE`) perhaps; try again after `Retry-After` seconds",
+            [
+                store_unwritable(),
+                maybe_done(),
+                example(
+                    "TOO_MANY_REPLAYS",
+                    "Too many replayed deliveries are on their way; try again when some have ended.",
+                    Value::Null,
+                ),
+            ],
+        )])
+    }
+}
+
+/// What a stream of events can be refused for.
+pub(crate) struct EventFaults;
+
+impl IntoResponses for EventFaults {
+    fn responses() -> Responses {
+        let sentence = "Last-Event-ID must be the id of an event of this stream, such as 12-0.";
+        let problems = json!([{"field": "Last-Event-ID", "message": sentence}]);
+        faults([
+            fault(
+                StatusCode::BAD_REQUEST,
+                "No event's id",
+                [example("INVALID_FIELD", sentence, problems)],
+            ),
+            fault(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Try again after `Retry-After` seconds",
+                [example(
+                    "TOO_MANY_STREAMS",
+                    "As many event streams as there may be are open; try again later.",
+                    Value::Null,
+                )],
+            ),
+        ])
+    }
+}
+
 /// What a user's id in the path can be refused for.
 pub(crate) struct UserIdFaults;
 
@@ -233,7 +368,58 @@ pub(crate) struct UserConflict;
 
 impl IntoResponses for UserConflict {
     fn responses() -> Responses {
-        conflict("USER_NAME_TAKEN", "User name already exists.")
+        faults([fault(
+            StatusCode::CONFLICT,
+            "Another one has it already",
+            [
+                example("USER_NAME_TAKEN", "User name already exists.", Value::Null),
+                destination_taken(),
+            ],
+        )])
+    }
+}
+
+/// What a user's and a destination's id in the path can be refused for.
+pub(crate) struct DestinationIdFaults;
+
+impl IntoResponses for DestinationIdFaults {
+    fn responses() -> Responses {
+        let none = none_of("DESTINATION_NOT_FOUND", "destination");
+        faults([malformed_id(), missing([no_user(), none])])
+    }
+}
+
+/// 409 of a destination that is written.
+pub(crate) struct DestinationConflict;
+
+impl IntoResponses for DestinationConflict {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::CONFLICT,
+            "The user cannot have it",
+            [
+                destination_taken(),
+                first_destination(),
+                example(
+                    "TOO_MANY_DESTINATIONS",
+                    "A user has at most 16 destinations.",
+                    Value::Null,
+                ),
+            ],
+        )])
+    }
+}
+
+/// 409 of a destination that is deleted.
+pub(crate) struct FirstConflict;
+
+impl IntoResponses for FirstConflict {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::CONFLICT,
+            "It is the first, which stays",
+            [first_destination()],
+        )])
     }
 }
 

@@ -1,7 +1,7 @@
 //! Takes secrets out of what is logged, and makes the rest safe to print.
 //!
 //! A value is taken out for the name it goes by (a header, a JSON field, a query
-//! parameter), or for what it looks like: a Slack token or a bearer token.
+//! parameter), or for what it looks like: a Slack token, a webhook's secret or a bearer token.
 
 use std::{borrow::Cow, fmt};
 
@@ -59,7 +59,9 @@ fn find_token(text: &str, from: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     (from..bytes.len()).find_map(|start| {
         let rest = &bytes[start..];
-        let begins = slack_prefix(rest).or_else(|| bearer_prefix(rest))?;
+        let begins = slack_prefix(rest)
+            .or_else(|| secret_prefix(rest))
+            .or_else(|| bearer_prefix(rest))?;
         let length = rest[begins..].iter().take_while(|b| in_token(**b)).count();
         (length > 0).then_some((start, start + begins + length))
     })
@@ -75,6 +77,11 @@ fn slack_prefix(bytes: &[u8]) -> Option<usize> {
         [head @ .., _] if head.len() >= 5 && head[..5].eq_ignore_ascii_case(b"xapp-") => Some(5),
         _ => None,
     }
+}
+
+/// A webhook's secret: <https://www.standardwebhooks.com/>.
+fn secret_prefix(bytes: &[u8]) -> Option<usize> {
+    bytes.starts_with(b"whsec_").then_some(6)
 }
 
 fn bearer_prefix(bytes: &[u8]) -> Option<usize> {

@@ -2,28 +2,44 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
-use producer::application::{Alerts, DirectoryAdmin};
+use axum::{Json, Router, middleware, routing::get};
+use producer::{
+    application::{Alerts, DirectoryAdmin},
+    ports::{Control, History},
+};
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
+use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::{
-    alerts, directory, errors, groups, gtid, health,
+    alerts, destinations, directory, errors, groups, gtid, health,
     health::Readiness,
+    history,
+    history::events,
     metrics::HttpMetrics,
     openapi, request_log,
     request_log::{LogHttp, Recorder},
     users,
 };
 
+/// Where the OpenAPI document is.
+const DOCUMENT: &str = "/v3/api-docs";
+
 /// What the API works with.
 #[derive(Clone)]
 pub struct ApiState {
     /// Taking alerts.
     pub alerts: Arc<Alerts>,
+    /// What became of alerts.
+    pub history: Arc<dyn History>,
+    /// What a person can do about them.
+    pub control: Arc<dyn Control>,
     /// Keeping users and groups.
     pub directory: Arc<DirectoryAdmin>,
     /// Everything that `/metrics` shows; [`HttpMetrics::register`] first.
@@ -43,6 +59,8 @@ pub(crate) struct App {
     pub(crate) api: ApiState,
     /// One import at a time: each may hold 64 MiB.
     pub(crate) imports: Arc<Semaphore>,
+    /// For the streams of events.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// All routes.
@@ -54,10 +72,18 @@ pub fn router(api: ApiState) -> Router {
     let app = Arc::new(App {
         api,
         imports: Arc::new(Semaphore::new(1)),
+        streams: Arc::new(Semaphore::new(events::STREAMS)),
     });
-    let (router, document) = documented().split_for_parts();
+    let mut router = Router::new();
+    for route in routes() {
+        let (_, paths, methods) = route();
+        for path in paths.paths.keys() {
+            router = router.route(path, methods.clone());
+        }
+    }
     router
-        .merge(SwaggerUi::new("/swagger-ui").url("/v3/api-docs", document))
+        .route(DOCUMENT, get(document))
+        .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
         .fallback(errors::unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)
         .layer(CatchPanicLayer::custom(errors::panicked))
@@ -69,17 +95,44 @@ pub fn router(api: ApiState) -> Router {
         .with_state(app)
 }
 
-fn documented() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(alerts::post))
-        .routes(routes!(groups::list, groups::create))
-        .routes(routes!(groups::subscribe))
-        .routes(routes!(groups::unsubscribe, groups::unsubscribe_by_post))
-        .routes(routes!(groups::get, groups::put, groups::delete))
-        .routes(routes!(users::list, users::create))
-        .routes(routes!(users::get, users::put, users::delete))
-        .routes(routes!(directory::export, directory::import))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
+/// A route as it is served and as it is described.
+type Route = UtoipaMethodRouter<Arc<App>>;
+
+/// All routes that the document describes. Each is made when it is asked for, and its
+/// description dropped where nobody needs it: all of them together take more memory
+/// than the rest of the process.
+fn routes() -> [fn() -> Route; 22] {
+    [
+        || routes!(history::alerts::list, alerts::post),
+        || routes!(history::alerts::get),
+        || routes!(history::alerts::cancel),
+        || routes!(history::replay::alerts),
+        || routes!(history::deliveries::get),
+        || routes!(history::deliveries::replay),
+        || routes!(history::dead_letters::list),
+        || routes!(history::dead_letters::discard),
+        || routes!(history::replay::dead_letters),
+        || routes!(events::stream),
+        || routes!(groups::list, groups::create),
+        || routes!(groups::subscribe),
+        || routes!(groups::unsubscribe, groups::unsubscribe_by_post),
+        || routes!(groups::get, groups::put, groups::delete),
+        || routes!(users::list, users::create),
+        || routes!(users::get, users::put, users::delete),
+        || routes!(destinations::list, destinations::create),
+        || routes!(destinations::get, destinations::put, destinations::delete),
+        || routes!(directory::export, directory::import),
+        || routes!(health::live),
+        || routes!(health::ready),
+        || routes!(health::metrics),
+    ]
+}
+
+/// The OpenAPI document, made anew for each of the few who ask.
+async fn document() -> Json<Document> {
+    let described = OpenApiRouter::with_openapi(openapi::base());
+    let described = routes()
+        .iter()
+        .fold(described, |described, route| described.routes(route()));
+    Json(described.into_openapi())
 }

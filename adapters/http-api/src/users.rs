@@ -123,7 +123,8 @@ pub(crate) async fn get(
 }
 
 /// Creates or replaces a user under an id that the caller chose. `token` left
-/// out keeps the one that the user has; a new user needs one.
+/// out keeps the one that the user has; a new user needs one. The user's further
+/// destinations stay as they are.
 #[utoipa::path(put, path = "/v1/users/{id}", tag = "users", operation_id = "putUser",
     params(("id" = Uuid, Path, description = "The user's id")),
     request_body(content = UserBody, content_type = "application/json"),
@@ -163,6 +164,7 @@ fn record(id: UserId, body: UserBody) -> Result<UserRecord, ApiError> {
         name: UserName::parse(&required("name", body.name)?)?,
         address: Address::parse(&required("channelId", body.channel_id)?)?,
         token: body.token.as_deref().map(Token::parse).transpose()?,
+        destinations: None,
     })
 }
 
@@ -178,10 +180,8 @@ fn view(directory: &Directory, user: &User) -> UserView {
     UserView {
         id: user.id.0,
         name: user.name.to_string(),
-        channel_id: first
-            .map(|place| place.destination.address.to_string())
-            .unwrap_or_default(),
-        token_hint: first.and_then(|place| place.credential.secret.hint()),
+        channel_id: first.destination.address.to_string(),
+        token_hint: first.credential.secret.hint(),
         groups: groups
             .map(|group| Named {
                 id: group.id.0,
@@ -200,7 +200,7 @@ pub(crate) fn created<T: Serialize>(location: String, view: T) -> Response {
 }
 
 /// A stored time, in UTC; the beginning of time for one that no calendar has.
-fn rfc3339(time: UtcMillis) -> String {
+pub(crate) fn rfc3339(time: UtcMillis) -> String {
     jiff::Timestamp::from_millisecond(time.0)
         .unwrap_or_default()
         .to_string()

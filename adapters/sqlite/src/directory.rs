@@ -5,15 +5,18 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use common::{
-    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
+    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserDestinationId, UserId,
+    UtcMillis,
 };
 use consumer::{domain::Lease, ports::Credentials};
 use producer::{
-    domain::{Command, Description, Directory, Group, GroupName, User, UserDestination, UserName},
+    domain::{
+        Command, Description, Destinations, Directory, FurtherDestination, Group, GroupName, User,
+        UserDestination, UserName,
+    },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
 use rusqlite::{Connection, Row};
-use smallvec::SmallVec;
 
 use crate::{
     reader::{damaged, uuid},
@@ -62,12 +65,17 @@ impl Credentials for SqliteDirectory {
             let users = lease.recipients.iter();
             users
                 .filter_map(|recipient| directory.user(recipient.user))
-                .flat_map(|user| &user.destinations)
+                .flat_map(|user| user.destinations.iter())
         };
+        let kind = &lease.destination.kind;
         // Of somebody who still has the place; else of the first who has another
-        // of the kind: a token is the user's, whichever channel it speaks in.
+        // of the kind, where a token is the user's whichever channel it speaks in.
         let here = places().find(|place| place.destination.id == lease.destination.id);
-        let alike = || places().find(|place| place.destination.kind == lease.destination.kind);
+        let alike = || {
+            kind.has_credentials_of_users()
+                .then(|| places().find(|place| place.destination.kind == *kind))
+                .flatten()
+        };
         let current = here.or_else(alike);
         current.map_or_else(
             || lease.credential.clone(),
@@ -81,7 +89,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Directory, rusqlite::Error
     let mut directory = Directory::default();
     let mut users = connection.prepare(
         "SELECT u.id, u.name, u.created_at, u.updated_at,
-                d.kind, d.base_url, d.address, c.id, c.secret
+                d.kind, d.base_url, d.address, c.id, c.secret, p.id
          FROM users u
          JOIN user_destination p ON p.user_id = u.id
          JOIN destination d ON d.id = p.destination_id
@@ -89,24 +97,49 @@ pub(crate) fn load(connection: &Connection) -> Result<Directory, rusqlite::Error
          ORDER BY u.id, p.position",
     )?;
     let mut rows = users.query([])?;
-    let mut current: Option<User> = None;
+    let mut current: Option<Loading> = None;
     while let Some(row) = rows.next()? {
         let place = user_destination(row)?;
         let id = UserId(uuid(row, 0)?);
         match &mut current {
-            Some(user) if user.id == id => user.destinations.push(place),
+            Some(user) if user.id == id => user.further.push(FurtherDestination {
+                id: UserDestinationId(uuid(row, 9)?),
+                place,
+            }),
             _ => {
-                if let Some(done) = current.replace(user(row, id, place)?) {
-                    directory.insert_user(Arc::new(done));
+                if let Some(done) = current.replace(loading(row, id, place)?) {
+                    directory.insert_user(Arc::new(done.user()));
                 }
             }
         }
     }
     if let Some(done) = current {
-        directory.insert_user(Arc::new(done));
+        directory.insert_user(Arc::new(done.user()));
     }
     load_groups(connection, &mut directory)?;
     Ok(directory)
+}
+
+/// A user whose places are still coming.
+struct Loading {
+    id: UserId,
+    name: UserName,
+    first: UserDestination,
+    further: Vec<FurtherDestination>,
+    created_at: UtcMillis,
+    updated_at: UtcMillis,
+}
+
+impl Loading {
+    fn user(self) -> User {
+        User {
+            id: self.id,
+            name: self.name,
+            destinations: Destinations::new(self.first, self.further),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
 }
 
 fn load_groups(connection: &Connection, directory: &mut Directory) -> Result<(), rusqlite::Error> {
@@ -130,11 +163,12 @@ fn load_groups(connection: &Connection, directory: &mut Directory) -> Result<(),
     Ok(())
 }
 
-fn user(row: &Row<'_>, id: UserId, place: UserDestination) -> Result<User, rusqlite::Error> {
-    Ok(User {
+fn loading(row: &Row<'_>, id: UserId, first: UserDestination) -> Result<Loading, rusqlite::Error> {
+    Ok(Loading {
         id,
         name: UserName::parse(row.get_ref(1)?.as_str()?).map_err(|error| damaged(1, error))?,
-        destinations: SmallVec::from_buf([place]),
+        first,
+        further: Vec::new(),
         created_at: UtcMillis(row.get(2)?),
         updated_at: UtcMillis(row.get(3)?),
     })

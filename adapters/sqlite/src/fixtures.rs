@@ -63,6 +63,7 @@ pub(crate) fn record(n: u128, channel: &str, token: &str) -> UserRecord {
         name: UserName::parse(&format!("user{n}")).unwrap(),
         address: Address::parse(channel).unwrap(),
         token: Some(Token::parse(token).unwrap()),
+        destinations: None,
     }
 }
 

@@ -9,12 +9,12 @@
 mod line;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use common::{AcceptedAlert, Alert, Severity};
-use consumer::domain::Lease;
+use consumer::domain::{Lease, LeaseKey};
 use tokio::sync::Notify;
 
 use crate::packed::PackedDelivery;
@@ -29,6 +29,10 @@ pub(crate) struct Handoff {
 struct State {
     /// Deliveries that waited for another attempt when the process started.
     waiting: VecDeque<Lease>,
+    /// Deliveries that somebody has replayed.
+    again: VecDeque<Lease>,
+    /// Deliveries that somebody has cancelled, to be told of.
+    cancelled: Vec<LeaseKey>,
     lines: [Line; 3],
     /// For each line, the last sequence that was on disk when the process started.
     before_start: [u64; 3],
@@ -77,6 +81,8 @@ pub(crate) struct Opened {
 pub(crate) enum Next {
     /// Hand these over.
     Leases(Vec<Lease>),
+    /// Say that these were cancelled.
+    Cancelled(Vec<LeaseKey>),
     /// Say that everything from before the start has been handed over.
     CaughtUp,
     /// Read from disk and [`resume`](Handoff::resume).
@@ -119,6 +125,8 @@ impl Handoff {
         });
         let state = State {
             waiting: waiting.into(),
+            again: VecDeque::new(),
+            cancelled: Vec::new(),
             lines,
             before_start: last_on_disk.map(Option::unwrap_or_default),
             has_said_caught_up: false,
@@ -155,12 +163,41 @@ impl Handoff {
         self.arrival.notify_one();
     }
 
+    /// Drops `cancelled`, of one alert, and has them told of. Of that alert nothing
+    /// before the ordinal `ended` is left to be handed over.
+    pub(crate) fn cancel(&self, sequence: u64, ended: u32, cancelled: &[LeaseKey]) {
+        if cancelled.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        let keys: HashSet<_> = cancelled.iter().map(|key| key.position).collect();
+        state
+            .waiting
+            .retain(|lease| !keys.contains(&lease.position));
+        state.again.retain(|lease| !keys.contains(&lease.position));
+        for line in &mut state.lines {
+            line.committed.drop_before(sequence, ended as usize);
+        }
+        state.cancelled.extend_from_slice(cancelled);
+        drop(state);
+        self.arrival.notify_one();
+    }
+
+    /// Takes over deliveries that were replayed.
+    pub(crate) fn push_again(&self, leases: Vec<Lease>) {
+        self.lock().again.extend(leases);
+        self.arrival.notify_one();
+    }
+
     /// What is at hand, up to `room` and no more than a slice, the most urgent first.
     pub(crate) fn next(&self, room: usize) -> Next {
         let mut state = self.lock();
         let room = room.min(state.room.slice);
         if state.closed {
             return Next::Closed;
+        }
+        if !state.cancelled.is_empty() {
+            return Next::Cancelled(std::mem::take(&mut state.cancelled));
         }
         if !state.waiting.is_empty() {
             let count = room.min(state.waiting.len());
@@ -169,6 +206,10 @@ impl Handoff {
         if !state.has_said_caught_up && state.is_caught_up() {
             state.has_said_caught_up = true;
             return Next::CaughtUp;
+        }
+        if !state.again.is_empty() {
+            let count = room.min(state.again.len());
+            return Next::Leases(state.again.drain(..count).collect());
         }
         for severity in Severity::BY_URGENCY {
             let line = &mut state.lines[line_of(severity)];

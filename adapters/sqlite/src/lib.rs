@@ -26,17 +26,21 @@
 //! for. Outcomes among them are forgotten and those deliveries are sent again.
 
 mod backup;
+mod control;
 mod directory;
 mod error;
+mod feed;
 #[cfg(test)]
 mod fixtures;
 mod folder;
 mod handoff;
+mod history;
 mod metrics;
 mod packed;
 mod queue;
 mod reader;
 mod schema;
+mod sending;
 mod space;
 mod writer;
 
@@ -44,9 +48,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::Clock;
 
+use feed::Feed;
+use sending::Sending;
+
 pub use backup::{backup, read_directory};
+pub use control::SqliteControl;
 pub use directory::SqliteDirectory;
 pub use error::OpenError;
+pub use history::SqliteHistory;
 pub use metrics::StoreMetrics;
 pub use queue::SqliteQueue;
 
@@ -89,6 +98,10 @@ pub struct Store {
     pub directory: Arc<SqliteDirectory>,
     /// The queue, both ends of it.
     pub queue: Arc<SqliteQueue>,
+    /// What became of alerts.
+    pub history: Arc<SqliteHistory>,
+    /// What a person can do about them.
+    pub control: Arc<SqliteControl>,
     /// What the store counts.
     pub metrics: StoreMetrics,
     writer: writer::Handle,
@@ -110,6 +123,12 @@ impl Store {
         let directory = directory::load(&connection)?;
         let metrics = StoreMetrics::default();
         let handoff = Arc::new(reader.backlog(room)?);
+        let sending = Arc::new(Sending::default());
+        let history = Arc::new(SqliteHistory::open(
+            &folder.database(),
+            sending.clone(),
+            &connection,
+        )?);
         let shared = Arc::new(directory::Published::new(Arc::new(directory)));
         let writer = writer::start(writer::Parts {
             connection,
@@ -119,6 +138,8 @@ impl Store {
             handoff: handoff.clone(),
             directory: shared.clone(),
             metrics: metrics.clone(),
+            feed: Feed::new(history.feed()),
+            sending: sending.clone(),
         })?;
         Ok(Self {
             directory: Arc::new(SqliteDirectory::new(shared, writer.commands())),
@@ -126,7 +147,10 @@ impl Store {
                 handoff,
                 Arc::new(reader),
                 writer.commands(),
+                sending,
             )),
+            control: Arc::new(SqliteControl::new(history.clone(), writer.commands())),
+            history,
             metrics,
             writer,
         })

@@ -43,7 +43,7 @@ pub(crate) fn pack_targets(targets: &[Box<str>]) -> Vec<u8> {
 }
 
 pub(crate) fn unpack_targets(bytes: &[u8]) -> Result<Box<[Box<str>]>, Damaged> {
-    let mut input = Input { bytes, at: 0 };
+    let mut input = Input::new(bytes);
     let mut targets = Vec::new();
     while !input.is_at_end() {
         let length = input.length()?;
@@ -69,7 +69,7 @@ pub(crate) fn pack_deliveries(deliveries: &[Delivery]) -> Vec<u8> {
 }
 
 pub(crate) fn unpack_deliveries(bytes: &[u8]) -> Result<Vec<PackedDelivery>, Damaged> {
-    let mut input = Input { bytes, at: 0 };
+    let mut input = Input::new(bytes);
     if input.take(1)? != [VERSION] {
         return Err(Damaged(0));
     }
@@ -80,7 +80,7 @@ pub(crate) fn unpack_deliveries(bytes: &[u8]) -> Result<Vec<PackedDelivery>, Dam
     Ok(deliveries)
 }
 
-fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -88,13 +88,17 @@ fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-struct Input<'a> {
+pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Input<'a> {
-    fn is_at_end(&self) -> bool {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()
     }
 
@@ -105,12 +109,12 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
         let at = self.at;
         self.take(N)?.try_into().map_err(|_| Damaged(at))
     }
 
-    fn varint(&mut self) -> Result<u64, Damaged> {
+    pub(crate) fn varint(&mut self) -> Result<u64, Damaged> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;

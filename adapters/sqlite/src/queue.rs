@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::{AcceptedAlert, DestinationId, Severity};
 use consumer::{
-    domain::{Lease, Position, Settlement},
+    domain::{Lease, LeaseKey, Position, Settlement, Unfolded},
     ports::{DeliveryQueue, ParkedLane, QueueError, Received},
 };
 use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
@@ -14,6 +14,7 @@ use tokio::{sync, task::spawn_blocking};
 use crate::{
     handoff::{Handoff, Next, ReadFrom},
     reader::Reader,
+    sending::Sending,
     writer::{Command, Commands, Prepared},
 };
 
@@ -22,17 +23,24 @@ pub struct SqliteQueue {
     handoff: Arc<Handoff>,
     reader: Arc<Reader>,
     commands: Commands,
+    sending: Arc<Sending>,
     /// Held by the one call of `receive` that is under way, since two that read
     /// the same line would hand the same over.
     receiving: sync::Mutex<()>,
 }
 
 impl SqliteQueue {
-    pub(crate) fn new(handoff: Arc<Handoff>, reader: Arc<Reader>, commands: Commands) -> Self {
+    pub(crate) fn new(
+        handoff: Arc<Handoff>,
+        reader: Arc<Reader>,
+        commands: Commands,
+        sending: Arc<Sending>,
+    ) -> Self {
         Self {
             handoff,
             reader,
             commands,
+            sending,
             receiving: sync::Mutex::default(),
         }
     }
@@ -91,6 +99,7 @@ impl DeliveryQueue for SqliteQueue {
         loop {
             match self.handoff.next(room) {
                 Next::Leases(leases) => return Ok(Received::Leases(leases)),
+                Next::Cancelled(keys) => return Ok(Received::Cancelled(keys)),
                 Next::CaughtUp => return Ok(Received::CaughtUp),
                 Next::Read(from) => {
                     let leases = self.read_line(from).await?;
@@ -115,13 +124,21 @@ impl DeliveryQueue for SqliteQueue {
             .await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {
+        let tried = settlements.iter().filter(|one| one.attempt.is_some());
+        let tried: Vec<_> = tried.map(|one| one.lease.position).collect();
         let answer = self
             .commands
             .send(|reply| Command::Settle { settlements, reply });
-        answer
+        let unfolded = answer
             .ok_or(QueueError::Closed)?
             .await
-            .map_err(|_| QueueError::Closed)?
+            .map_err(|_| QueueError::Closed)??;
+        self.sending.end(tried.into_iter());
+        Ok(unfolded)
+    }
+
+    fn begins(&self, delivery: LeaseKey) {
+        self.sending.begin(delivery.position);
     }
 }

@@ -11,7 +11,7 @@ use common::{
     Secret, Severity, UtcMillis,
 };
 use consumer::{
-    domain::{Fault, Lease, Position, Progress, Wait},
+    domain::{Digest, DigestId, Fault, Lease, Position, Progress, Wait},
     ports::ParkedLane,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -43,6 +43,10 @@ const UNPARK: &str = "SELECT sequence, ordinal FROM delivery
      WHERE state = 2 AND destination_id = ?1 AND severity = ?2
        AND (sequence, ordinal) > (?3, ?4)
      ORDER BY sequence, ordinal LIMIT ?5";
+
+/// All of an alert; [`opened`] reads it. Its sequence number comes last.
+pub(crate) const ALERT: &str =
+    "SELECT id, gtid, severity, accepted_at, message, targets, recipients, sequence FROM alert";
 
 /// Which deliveries of an alert have rows, from one ordinal on.
 const KNOWN: &str = "SELECT ordinal FROM delivery
@@ -198,7 +202,7 @@ fn waiting(connection: &Connection) -> Result<Vec<Lease>, rusqlite::Error> {
 }
 
 /// Leases of deliveries that have rows of their own.
-fn positions_to_leases(
+pub(crate) fn positions_to_leases(
     connection: &Connection,
     positions: Vec<Position>,
 ) -> Result<Vec<Lease>, rusqlite::Error> {
@@ -215,8 +219,12 @@ fn positions_to_leases(
         let Some(packed) = open.deliveries.get(position.ordinal as usize) else {
             continue;
         };
-        let progress = progress(connection, position)?;
-        leases.push(lease(connection, open, position, packed, progress)?);
+        let (progress, digest_id) = progress(connection, position)?;
+        let mut lease = lease(connection, open, position, packed, progress)?;
+        if let Some(id) = digest_id {
+            lease.digest = digest(connection, position, id)?;
+        }
+        leases.push(lease);
     }
     Ok(leases)
 }
@@ -278,32 +286,35 @@ fn open_next(
     next.map_or(Ok(None), |sequence| open_alert(connection, sequence as u64))
 }
 
-fn open_alert(connection: &Connection, sequence: u64) -> Result<Option<Opened>, rusqlite::Error> {
+pub(crate) fn open_alert(
+    connection: &Connection,
+    sequence: u64,
+) -> Result<Option<Opened>, rusqlite::Error> {
     connection
-        .prepare_cached(
-            "SELECT id, gtid, severity, accepted_at, message, targets, recipients
-             FROM alert WHERE sequence = ?1",
-        )?
-        .query_row([sequence as i64], |row| {
-            let gtid: String = row.get(1)?;
-            Ok(Opened {
-                sequence,
-                alert: Arc::new(Alert {
-                    id: AlertId(uuid(row, 0)?),
-                    gtid: Gtid::parse(&gtid).unwrap_or_else(Gtid::random),
-                    severity: self::severity(row, 2)?,
-                    accepted_at: UtcMillis(row.get(3)?),
-                    message: row.get::<_, String>(4)?.into(),
-                    targets: unpack_targets(row.get_ref(5)?.as_blob()?)
-                        .map_err(|e| damaged(5, e))?,
-                }),
-                deliveries: unpack_deliveries(row.get_ref(6)?.as_blob()?)
-                    .map_err(|e| damaged(6, e))?
-                    .into(),
-                next: 0,
-            })
-        })
+        .prepare_cached(&format!("{ALERT} WHERE sequence = ?1"))?
+        .query_row([sequence as i64], |row| opened(row, sequence))
         .optional()
+}
+
+/// An alert of these columns: id, gtid, severity, accepted_at, message, targets,
+/// recipients.
+pub(crate) fn opened(row: &Row<'_>, sequence: u64) -> Result<Opened, rusqlite::Error> {
+    let gtid: String = row.get(1)?;
+    Ok(Opened {
+        sequence,
+        alert: Arc::new(Alert {
+            id: AlertId(uuid(row, 0)?),
+            gtid: Gtid::parse(&gtid).unwrap_or_else(Gtid::random),
+            severity: severity(row, 2)?,
+            accepted_at: UtcMillis(row.get(3)?),
+            message: row.get::<_, String>(4)?.into(),
+            targets: unpack_targets(row.get_ref(5)?.as_blob()?).map_err(|e| damaged(5, e))?,
+        }),
+        deliveries: unpack_deliveries(row.get_ref(6)?.as_blob()?)
+            .map_err(|e| damaged(6, e))?
+            .into(),
+        next: 0,
+    })
 }
 
 fn lease(
@@ -320,13 +331,45 @@ fn lease(
         credential: Arc::new(credential(connection, packed.credential)?),
         recipients: packed.recipients.clone(),
         progress,
+        digest: None,
     })
 }
 
-fn progress(connection: &Connection, position: Position) -> Result<Progress, rusqlite::Error> {
+/// The digest of that lead and id.
+fn digest(
+    connection: &Connection,
+    lead: Position,
+    id: Uuid,
+) -> Result<Option<Arc<Digest>>, rusqlite::Error> {
     connection
         .prepare_cached(
-            "SELECT attempts, parts_sent, wait_until, wait_fault, wait_asked FROM delivery
+            "SELECT text, low, normal, high FROM digest
+             WHERE sequence = ?1 AND ordinal = ?2 AND id = ?3",
+        )?
+        .query_row(
+            params![lead.sequence as i64, lead.ordinal, id.into_bytes()],
+            |row| {
+                Ok(Arc::new(Digest {
+                    id: DigestId(id),
+                    text: row.get::<_, String>(0)?.into(),
+                    members: [row.get(1)?, row.get(2)?, row.get(3)?],
+                }))
+            },
+        )
+        .optional()
+}
+
+/// What has been tried of a delivery with a row of its own, and the digest that it
+/// leads if it does.
+fn progress(
+    connection: &Connection,
+    position: Position,
+) -> Result<(Progress, Option<Uuid>), rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT attempts, parts_sent, wait_until, wait_fault, wait_asked, digest,
+               replayed_at
+             FROM delivery
              WHERE sequence = ?1 AND ordinal = ?2",
         )?
         .query_row(params![position.sequence as i64, position.ordinal], |row| {
@@ -338,11 +381,14 @@ fn progress(connection: &Connection, position: Position) -> Result<Progress, rus
                 }),
                 _ => None,
             };
-            Ok(Progress {
+            let progress = Progress {
                 attempts: row.get(0)?,
                 parts_sent: row.get(1)?,
                 wait,
-            })
+                replayed_at: row.get::<_, Option<i64>>(6)?.map(UtcMillis),
+            };
+            let digest = row.get::<_, Option<[u8; 16]>>(5)?;
+            Ok((progress, digest.map(Uuid::from_bytes)))
         })
 }
 
@@ -362,11 +408,13 @@ pub(crate) fn destination(
         })
 }
 
+/// A credential; one with an empty secret where it was removed, as happens where a
+/// delivery is replayed whose user has a newer one. That is what it is sent with.
 pub(crate) fn credential(
     connection: &Connection,
     id: CredentialId,
 ) -> Result<Credential, rusqlite::Error> {
-    connection
+    let found = connection
         .prepare_cached("SELECT secret FROM credential WHERE id = ?1")?
         .query_row([id.0], |row| {
             let secret = std::str::from_utf8(row.get_ref(0)?.as_blob()?)
@@ -374,6 +422,11 @@ pub(crate) fn credential(
                 .map(Secret::new)?;
             Ok(Credential { id, secret })
         })
+        .optional()?;
+    Ok(found.unwrap_or_else(|| Credential {
+        id,
+        secret: Secret::new(""),
+    }))
 }
 
 /// The stored number of a fault. Durable; never renumber.
@@ -401,7 +454,7 @@ pub(crate) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid, rusqlite::Error
     row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
 }
 
-fn severity(row: &Row<'_>, column: usize) -> Result<Severity, rusqlite::Error> {
+pub(crate) fn severity(row: &Row<'_>, column: usize) -> Result<Severity, rusqlite::Error> {
     let code = row.get::<_, u8>(column)?;
     Severity::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(
         column,

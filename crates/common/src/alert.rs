@@ -1,6 +1,6 @@
 //! The alert and the deliveries it becomes.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -62,6 +62,21 @@ impl Delivery {
     }
 }
 
+/// How many users are among the recipients of an alert's deliveries, each counted once.
+pub fn count_users<'a>(deliveries: impl IntoIterator<Item = &'a Recipients>) -> usize {
+    let mut deliveries = deliveries.into_iter();
+    let Some(first) = deliveries.next() else {
+        return 0;
+    };
+    // Most alerts have one delivery, and a delivery names a user once.
+    let Some(second) = deliveries.next() else {
+        return first.len();
+    };
+    let all = [first, second].into_iter().chain(deliveries);
+    let users: HashSet<UserId> = all.flatten().map(|recipient| recipient.user).collect();
+    users.len()
+}
+
 /// An alert with all its deliveries: what is accepted whole or not at all.
 #[derive(Clone, Debug)]
 pub struct AcceptedAlert {
@@ -72,11 +87,9 @@ pub struct AcceptedAlert {
 }
 
 impl AcceptedAlert {
-    /// How many users it tells.
+    /// How many users it tells, each counted once however many destinations they have.
     pub fn user_count(&self) -> usize {
-        self.deliveries
-            .iter()
-            .map(|delivery| delivery.recipients.len())
-            .sum()
+        let recipients = self.deliveries.iter().map(|delivery| &delivery.recipients);
+        count_users(recipients)
     }
 }

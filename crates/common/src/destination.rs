@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use crate::{CredentialId, DestinationId, Secret};
 
-/// A kind of channel, by the name its adapter goes by: `slack`.
+/// A kind of channel, by the name its adapter goes by: `slack`, `webhook`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChannelKind(Cow<'static, str>);
 
@@ -13,14 +13,22 @@ impl ChannelKind {
     /// and `channelId`.
     pub const SLACK: ChannelKind = ChannelKind(Cow::Borrowed("slack"));
 
+    /// Signed HTTP requests to a URL of the user's choice.
+    pub const WEBHOOK: ChannelKind = ChannelKind(Cow::Borrowed("webhook"));
+
     /// The kind of that name, whether or not an adapter for it is at hand.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        if name == Self::SLACK.as_str() {
-            Self::SLACK
-        } else {
-            Self(Cow::Owned(name))
-        }
+        [Self::SLACK, Self::WEBHOOK]
+            .into_iter()
+            .find(|known| name == known.as_str())
+            .unwrap_or(Self(Cow::Owned(name)))
+    }
+
+    /// Whether a credential of the kind speaks for its user in every place of it, as
+    /// Slack's token does. A webhook's secret belongs to its URL alone.
+    pub fn has_credentials_of_users(&self) -> bool {
+        *self == Self::SLACK
     }
 
     /// The name.
@@ -46,8 +54,9 @@ pub struct Destination {
     pub kind: ChannelKind,
     /// The service's URL; empty for the one that the channel is configured with
     /// (`--slack-url`), so that a restart with a corrected URL takes along what waits.
+    /// Of a webhook the scheme and authority: `https://example.org:8443`.
     pub base_url: Box<str>,
-    /// The place within the service: a Slack channel id.
+    /// The place within the service: a Slack channel id, or a webhook's path and query.
     pub address: Box<str>,
 }
 
@@ -60,6 +69,11 @@ impl Destination {
             base_url: base_url.into(),
             address: address.into(),
         }
+    }
+
+    /// The place as a person writes it: a Slack channel id, a webhook's whole URL.
+    pub fn shown(&self) -> String {
+        [&*self.base_url, &*self.address].concat()
     }
 }
 

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::UtcMillis;
+
 /// The namespace of every name-based (version 5) UUID made here. Durable; never change.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9f0c_5f7e_6d0b_4c6e_9a61_3d5b_7a1e_0c42);
 
@@ -14,14 +16,22 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x9f0c_5f7e_6d0b_4c6e_9a61_3d5b_7a1e_0c4
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId(pub Uuid);
 
-/// A delivery's id: UUID version 5 of its alert, destination and credential, so
-/// that the same delivery published again is recognised.
+/// A delivery's id: UUID version 8 that begins with its alert's time and goes on
+/// with a hash of its alert, destination and credential
+/// (<https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-8>). So the same
+/// delivery published again is recognised, and a store finds it by its time
+/// without an index of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub Uuid);
 
 /// A user's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub Uuid);
+
+/// Names one of a user's destinations, whatever place it is now. That of the first,
+/// which is the contract's `token` and `channelId`, is the user's own id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserDestinationId(pub Uuid);
 
 /// A notification group's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +52,23 @@ impl AlertId {
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// A new id for an alert that is accepted at that time, which a store finds
+    /// it by.
+    pub fn at(accepted_at: UtcMillis) -> Self {
+        let mut random = [0; 10];
+        // A random UUID has six fixed bits, in its bytes 6 and 8.
+        let source = Uuid::new_v4().into_bytes();
+        random[..6].copy_from_slice(&source[..6]);
+        random[6..].copy_from_slice(&source[9..13]);
+        let millis = u64::try_from(accepted_at.0).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The time that stands in the id.
+    pub fn time(self) -> UtcMillis {
+        time_of(self.0)
+    }
 }
 
 impl DeliveryId {
@@ -50,8 +77,21 @@ impl DeliveryId {
         let mut name = [0; 16];
         name[..8].copy_from_slice(&destination.0.to_be_bytes());
         name[8..].copy_from_slice(&credential.0.to_be_bytes());
-        Self(Uuid::new_v5(&alert.0, &name))
+        let mut bytes = Uuid::new_v5(&alert.0, &name).into_bytes();
+        bytes[..6].copy_from_slice(&alert.0.as_bytes()[..6]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
+
+    /// The time that stands in the id: its alert's.
+    pub fn time(self) -> UtcMillis {
+        time_of(self.0)
+    }
+}
+
+/// The first 48 bits, which are milliseconds in the versions 7 and, here, 8.
+fn time_of(id: Uuid) -> UtcMillis {
+    let (high, _) = id.as_u64_pair();
+    UtcMillis((high >> 16) as i64)
 }
 
 impl DestinationId {
@@ -90,7 +130,7 @@ macro_rules! uuid_text {
     )*};
 }
 
-uuid_text!(AlertId, DeliveryId, UserId, GroupId);
+uuid_text!(AlertId, DeliveryId, UserId, UserDestinationId, GroupId);
 
 /// The text was not a UUID in its hyphenated form of 36 characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +160,18 @@ mod tests {
             id,
             DeliveryId::of(AlertId::generate(), DestinationId(1), CredentialId(2))
         );
+    }
+
+    #[test]
+    fn alert_and_delivery_carry_the_time_of_acceptance() {
+        let accepted_at = UtcMillis(1_795_392_000_123);
+        let alert = AlertId::at(accepted_at);
+        assert_ne!(alert, AlertId::at(accepted_at));
+        assert_eq!(alert.0.get_version_num(), 7);
+        assert_eq!(alert.time(), accepted_at);
+        let delivery = DeliveryId::of(alert, DestinationId(1), CredentialId(2));
+        assert_eq!(delivery.0.get_version_num(), 8);
+        assert_eq!(delivery.time(), accepted_at);
     }
 
     #[test]

@@ -9,10 +9,12 @@ pub mod ids;
 pub mod secret;
 pub mod severity;
 
-pub use alert::{AcceptedAlert, Alert, Delivery, Recipient, Recipients};
+pub use alert::{AcceptedAlert, Alert, Delivery, Recipient, Recipients, count_users};
 pub use clock::{Clock, Now, SystemClock, UtcMillis};
 pub use destination::{ChannelKind, Credential, Destination};
 pub use gtid::Gtid;
-pub use ids::{AlertId, CredentialId, DeliveryId, DestinationId, GroupId, UserId};
+pub use ids::{
+    AlertId, CredentialId, DeliveryId, DestinationId, GroupId, UserDestinationId, UserId,
+};
 pub use secret::Secret;
 pub use severity::Severity;

@@ -42,6 +42,8 @@ const SENT_WITHIN: [f64; 20] = [
 pub struct DeliveryMetrics {
     ended: Family<Ended, Counter>,
     attempts: Family<Tried, Counter>,
+    digests: Family<Folded, Counter>,
+    folded: Family<Folded, Counter>,
     in_flight: Gauge,
     waiting: Gauge,
     parked: Gauge,
@@ -63,6 +65,11 @@ struct Tried {
     fault: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Folded {
+    channel: Kind,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind(ChannelKind);
 
@@ -78,6 +85,8 @@ impl DeliveryMetrics {
         Self {
             ended: Family::default(),
             attempts: Family::default(),
+            digests: Family::default(),
+            folded: Family::default(),
             in_flight: Gauge::default(),
             waiting: Gauge::default(),
             parked: Gauge::default(),
@@ -101,6 +110,16 @@ impl DeliveryMetrics {
             "delivery_attempts",
             "Attempts that ended, by result (accepted, refused, maybe_accepted) and whose fault it was",
             self.attempts.clone(),
+        );
+        registry.register(
+            "digests",
+            "Digests made because a destination's pace could not carry what waited in time",
+            self.digests.clone(),
+        );
+        registry.register(
+            "deliveries_folded",
+            "Deliveries folded into digests; one that was taken apart may count again",
+            self.folded.clone(),
         );
         registry.register(
             "deliveries_in_flight",
@@ -154,14 +173,24 @@ impl DeliveryMetrics {
         self.attempts.get_or_create(&labels).inc();
     }
 
-    /// A delivery has this outcome; only those that end it are counted.
-    pub(crate) fn settled(&self, channel: &ChannelKind, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Delivered | Outcome::Dead { .. }) {
+    /// So many deliveries have this outcome; only those that end them are counted,
+    /// and folds.
+    pub(crate) fn settled(&self, channel: &ChannelKind, outcome: &Outcome, deliveries: u32) {
+        if let Outcome::Folded { members, .. } = outcome {
+            let labels = Folded {
+                channel: Kind(channel.clone()),
+            };
+            self.digests.get_or_create(&labels).inc();
+            self.folded
+                .get_or_create(&labels)
+                .inc_by(members.len() as u64);
+        }
+        if outcome.is_final() {
             let labels = Ended {
                 channel: Kind(channel.clone()),
                 outcome: outcome.as_str(),
             };
-            self.ended.get_or_create(&labels).inc();
+            self.ended.get_or_create(&labels).inc_by(deliveries.into());
         }
     }
 
@@ -246,8 +275,8 @@ mod tests {
         let slack = ChannelKind::SLACK;
         metrics.attempt_ended(&slack, AttemptResult::Refused, Some(Fault::Destination));
         metrics.attempt_ended(&slack, AttemptResult::Accepted, None);
-        metrics.settled(&slack, &Outcome::PartSent);
-        metrics.settled(&slack, &Outcome::Delivered);
+        metrics.settled(&slack, &Outcome::PartSent, 1);
+        metrics.settled(&slack, &Outcome::Delivered, 1);
         let text = shown(&metrics);
         for line in [
             r#"deliveries_total{channel="slack",outcome="delivered"} 1"#,

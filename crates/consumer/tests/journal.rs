@@ -16,9 +16,12 @@ use common::{
 };
 use consumer::{
     application::{Dispatcher, EngineSettings, Outside},
-    domain::{Answer, Fault, Lease, Position, Progress, Refusal, Settlement},
+    domain::{Answer, Fault, Lease, Position, Progress, Refusal, Settlement, Unfolded},
     metrics::DeliveryMetrics,
-    ports::{Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received},
+    ports::{
+        Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received,
+        TextLimit,
+    },
 };
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
@@ -96,10 +99,11 @@ impl DeliveryQueue for Queue {
         Ok(Vec::new())
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {
         self.settled
             .send(settlements.len())
-            .map_err(|_| QueueError::Closed)
+            .map_err(|_| QueueError::Closed)?;
+        Ok(Vec::new())
     }
 }
 
@@ -117,6 +121,13 @@ impl Channel for RefusesOnce {
         Pace {
             per_second: None,
             burst: 1,
+        }
+    }
+
+    fn text_limit(&self) -> TextLimit {
+        TextLimit {
+            most: 4000,
+            width: str::len,
         }
     }
 
@@ -175,6 +186,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
         }),
         recipients: Recipients::new(),
         progress: Progress::default(),
+        digest: None,
     };
     let (settled, mut told) = mpsc::unbounded_channel();
     let offers = [Received::CaughtUp, Received::Leases(vec![lease])];

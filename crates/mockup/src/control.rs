@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::faults::Faults;
+use crate::hooks::Hook;
 use crate::http::{self, Answer, BodyError, Closed};
 use crate::messages::{End, ReceivedMessage};
 use crate::reception::Reception;
@@ -106,6 +107,8 @@ struct Shown<'a> {
     answer: &'static str,
     answered_at: Option<String>,
     closed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<&'a Hook>,
 }
 
 impl<'a> Shown<'a> {
@@ -126,6 +129,7 @@ impl<'a> Shown<'a> {
             answer,
             answered_at: answered_at.map(clock::rfc3339),
             closed_at: closed_at.map(clock::rfc3339),
+            webhook: message.hook(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A stand-in for Slack, for running and testing without it.
+//! A stand-in for Slack and for receivers of webhooks, for running and testing without
+//! them.
 //!
 //! It answers `POST /api/chat.postMessage` as [Slack does][slack], keeps what
 //! it was sent, and can be told to be slow, limited or broken.
@@ -9,10 +10,17 @@
 //! |---|---|
 //! | `POST /api/chat.postMessage` | as Slack, JSON or form body |
 //! | `GET`, `POST /api/auth.test`, `/api/api.test` | as Slack |
+//! | `POST /_mock/hooks/{name}` | 204 to a webhook, as [Standard Webhooks][sw] describe it |
+//! | `PUT /_mock/hooks/{name}` `{"secret":"whsec_…"}`, `DELETE` | from now on only what is signed with the secret is accepted |
 //! | `GET /_mock/stats` | the counts |
 //! | `GET /_mock/messages?channel=&limit=` | the messages kept, newest last |
 //! | `DELETE /_mock/messages` | forgets them, counts from 0 again |
 //! | `GET`, `PUT`, `DELETE /_mock/faults` | what is to go wrong |
+//!
+//! A webhook is a message of the channel `hooks/{name}`, counted and shown with the
+//! others; `webhook` then holds its `id`, `timestamp` and `body`, and in `verified`
+//! whether its signature was checked and right. Without a secret none is checked.
+//! One with a wrong signature, or a timestamp that is 5 minutes off, is answered 401.
 //!
 //! # When a message counts as received
 //!
@@ -65,14 +73,17 @@
 //! They apply in this order: `down`; then what `error`, `status` and `errorRate`
 //! inject; then Slack's own checks (token, channel, text); then the rate limit;
 //! then `loseAnswerRate`. `auth.test` and `api.test` know the mockup's latency,
-//! `down` and injected errors. The paths under `/_mock/` are never disturbed.
+//! `down` and injected errors. For webhooks all of them hold; an `error` without a
+//! `status` is a 400. The other paths under `/_mock/` are never disturbed.
 //!
+//! [sw]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 //! [slack]: https://docs.slack.dev/reference/methods/chat.postMessage
 
 mod answer;
 mod clock;
 mod control;
 mod faults;
+mod hooks;
 mod http;
 mod messages;
 mod post;

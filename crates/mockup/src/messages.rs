@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::clock;
+use crate::hooks::Hook;
 use crate::post::Message;
 use crate::settings::Settings;
 
@@ -69,6 +70,10 @@ impl ReceivedMessage {
         &self.message.token
     }
 
+    pub(crate) fn hook(&self) -> Option<&Hook> {
+        self.message.hook.as_deref()
+    }
+
     pub(crate) fn ts_micros(&self) -> u64 {
         self.ts_micros
     }
@@ -91,8 +96,10 @@ impl ReceivedMessage {
             channel,
             text,
             token,
+            hook,
         } = &self.message;
-        channel.len() + text.len() + token.len()
+        let hook = hook.as_ref().map_or(0, |hook| hook.bytes);
+        channel.len() + text.len() + token.len() + hook
     }
 }
 
@@ -173,6 +180,7 @@ mod tests {
             channel: "C1".to_owned(),
             text: text.to_owned(),
             token: "xoxb-secret".to_owned(),
+            hook: None,
         };
         Arc::new(ReceivedMessage::new(seq, seq, seq, message))
     }

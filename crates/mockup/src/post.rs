@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::answer::Refusal;
+use crate::hooks::Hook;
 
 /// What a `chat.postMessage` said, before any of it is checked.
 #[derive(Default, Deserialize)]
@@ -18,6 +19,9 @@ pub(crate) struct Post {
     token: Option<String>,
     blocks: Option<IgnoredAny>,
     attachments: Option<IgnoredAny>,
+    /// Where it is a webhook, which needs no token.
+    #[serde(skip)]
+    hook: Option<Box<Hook>>,
 }
 
 /// A `chat.postMessage` with all that it needs.
@@ -25,6 +29,7 @@ pub(crate) struct Message {
     pub(crate) channel: String,
     pub(crate) text: String,
     pub(crate) token: String,
+    pub(crate) hook: Option<Box<Hook>>,
 }
 
 impl Post {
@@ -41,14 +46,29 @@ impl Post {
         Ok(post)
     }
 
+    /// A webhook that was sent to `channel`.
+    pub(crate) fn of_hook(channel: String, text: String, hook: Hook) -> Self {
+        Self {
+            channel: Some(channel),
+            text: Some(text),
+            hook: Some(Box::new(hook)),
+            ..Self::default()
+        }
+    }
+
     /// Checks as Slack does: the token first, then the channel, then the text,
     /// which blocks or attachments make dispensable.
     pub(crate) fn check(self) -> Result<Message, Refusal> {
         let given = |value: Option<String>| value.filter(|value| !value.is_empty());
-        let token = given(self.token).ok_or(Refusal::slack("not_authed"))?;
+        let token = match given(self.token) {
+            Some(token) => token,
+            None if self.hook.is_some() => String::new(),
+            None => return Err(Refusal::slack("not_authed")),
+        };
         let channel = given(self.channel).ok_or(Refusal::slack("channel_not_found"))?;
         let text = match given(self.text) {
             Some(text) => text,
+            None if self.hook.is_some() => String::new(),
             None if self.blocks.is_some() || self.attachments.is_some() => String::new(),
             None => return Err(Refusal::slack("no_text")),
         };
@@ -56,6 +76,7 @@ impl Post {
             channel,
             text,
             token,
+            hook: self.hook,
         })
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::answer::Refusal;
 use crate::clock;
 use crate::faults::{FaultSet, Faults};
+use crate::hooks::Secrets;
 use crate::messages::{End, ReceivedMessage, Ring};
 use crate::post::{Message, Post};
 use crate::ratelimit::Buckets;
@@ -64,6 +65,7 @@ pub(crate) struct Reception {
     faults: RwLock<Arc<Faults>>,
     books: Mutex<Books>,
     arrivals: broadcast::Sender<Arc<ReceivedMessage>>,
+    secrets: Secrets,
 }
 
 struct Books {
@@ -86,6 +88,7 @@ impl Reception {
                 last_ts: 0,
             }),
             arrivals: broadcast::Sender::new(subscription::CAPACITY),
+            secrets: Secrets::default(),
         }
     }
 
@@ -123,6 +126,11 @@ impl Reception {
                 end: End::ClientGone,
             },
         }
+    }
+
+    /// The secrets of the receivers of webhooks.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::http::{self, Answer, Closed};
 use crate::reception::Reception;
-use crate::{control, slack};
+use crate::{control, hooks, slack};
 
 /// How long requests under way may take after the shutdown.
 const GRACE: Duration = Duration::from_secs(2);
@@ -87,8 +87,23 @@ async fn route(reception: Arc<Reception>, request: Request<Incoming>) -> Result<
         "/api/chat.postMessage" => Ok(http::method_not_allowed("POST")),
         "/api/auth.test" | "/api/api.test" => Ok(http::method_not_allowed("GET, POST")),
         path if path.starts_with("/api/") => Ok(slack::unknown_method()),
+        path if path.starts_with(HOOKS) => hook(&reception, request).await,
         path if path.starts_with("/_mock/") => control(&reception, request).await,
         _ => Ok(unknown_path()),
+    }
+}
+
+/// Where the receivers of webhooks are.
+const HOOKS: &str = "/_mock/hooks/";
+
+async fn hook(reception: &Arc<Reception>, request: Request<Incoming>) -> Result<Answer, Closed> {
+    let name = request.uri().path().trim_start_matches(HOOKS).to_owned();
+    match request.method().as_str() {
+        _ if name.is_empty() || name.contains('/') => Ok(unknown_path()),
+        "POST" => hooks::receive(reception, &name, request).await,
+        "PUT" => hooks::put_secret(reception, &name, request).await,
+        "DELETE" => Ok(hooks::forget_secret(reception, &name)),
+        _ => Ok(http::method_not_allowed("POST, PUT, DELETE")),
     }
 }
 
@@ -112,6 +127,7 @@ fn unknown_path() -> Answer {
     http::problem(
         StatusCode::NOT_FOUND,
         "The mockup has POST /api/chat.postMessage, /api/auth.test, /api/api.test, \
+         /_mock/hooks/{name}, \
          /_mock/stats, /_mock/messages and /_mock/faults.",
     )
 }

@@ -7,28 +7,47 @@
 //! | `--disk ordinary` | the process dies, the machine does not; the default |
 //! | `--disk forgetful` | the machine dies too: what was not synced is gone |
 //! | `--disk torn` | the same, and any part of it may be there |
+//! | `--twins N` | instead: N requests sent twice each at once, one kill in 200 of them |
 
 use std::process::exit;
 
 use tests::{
-    crash::Rig,
+    crash::{Rig, twins},
     durability::power::{Unsynced, cut, forgetful, shim},
     harness::Scratch,
 };
+
+/// With `--twins`.
+const REQUESTS_A_KILL: usize = 200;
 
 /// What is asked for.
 struct Wanted {
     rounds: u32,
     seed: u64,
     disk: Option<Unsynced>,
+    twins: Option<usize>,
 }
 
 fn main() {
-    let Some(Wanted { rounds, seed, disk }) = wanted() else {
-        eprintln!("usage: crash [--rounds N] [--seed N] [--disk ordinary|forgetful|torn]");
+    let Some(Wanted {
+        rounds,
+        seed,
+        disk,
+        twins: requests,
+    }) = wanted()
+    else {
+        eprintln!(
+            "usage: crash [--rounds N] [--seed N] [--disk ordinary|forgetful|torn] [--twins N]"
+        );
         exit(2);
     };
     println!("seed {seed}");
+    if let Some(requests) = requests {
+        let twins = twins(seed, requests, requests / REQUESTS_A_KILL);
+        println!("{twins}");
+        assert!(twins.violations.is_empty(), "{:#?}", twins.violations);
+        return;
+    }
     let scratch = Scratch::new("shim");
     let mut rig = match disk {
         None => Rig::new(seed),
@@ -51,6 +70,7 @@ fn wanted() -> Option<Wanted> {
         rounds: 200,
         seed: rand::random(),
         disk: None,
+        twins: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
@@ -58,6 +78,7 @@ fn wanted() -> Option<Wanted> {
         match (option.as_str(), value.as_str()) {
             ("--rounds", value) => wanted.rounds = value.parse().ok()?,
             ("--seed", value) => wanted.seed = value.parse().ok()?,
+            ("--twins", value) => wanted.twins = Some(value.parse().ok()?),
             ("--disk", "ordinary") => wanted.disk = None,
             ("--disk", "forgetful") => wanted.disk = Some(Unsynced::Forgotten),
             ("--disk", "torn") => wanted.disk = Some(Unsynced::Torn),

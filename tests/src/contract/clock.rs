@@ -20,6 +20,11 @@ impl ManualClock {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
 
+    pub fn set_back(&self, span: Duration) {
+        let millis = i64::try_from(span.as_millis()).unwrap();
+        self.0.fetch_sub(millis, Ordering::SeqCst);
+    }
+
     pub fn utc(&self) -> UtcMillis {
         UtcMillis(Self::BEGINNING.0 + self.0.load(Ordering::SeqCst))
     }

@@ -3,8 +3,7 @@
 //! A behaviour is an async function over the adapter under test; it is named in
 //! full and fails by a panic. An adapter's entry is a file in `tests/` that says
 //! how to open and restart it and calls [`queue_contract`](crate::queue_contract)
-//! or [`directory_contract`](crate::directory_contract), which make a test of
-//! each behaviour.
+//! or one of its siblings, which make a test of each behaviour.
 
 #![allow(
     missing_docs,
@@ -12,8 +11,10 @@
     reason = "tests: a name says what is shown, and a failure is a panic"
 )]
 
+pub mod channel;
 mod clock;
 pub mod directory;
+pub mod history;
 pub mod queue;
 
 pub use clock::ManualClock;

@@ -15,6 +15,7 @@
 
 mod scene;
 mod tally;
+mod twins;
 mod verdict;
 
 use std::{
@@ -29,6 +30,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::json;
 
 pub use tally::Tally;
+pub use twins::{Twins, twins};
 pub use verdict::{Verdict, judge};
 
 use scene::Names;

@@ -210,6 +210,7 @@ mod tests {
             token: channel.replace('C', "token-"),
             received_at: String::new(),
             answer: "sent".into(),
+            webhook: None,
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Message {
     pub received_at: String,
     /// How far the answer came: `pending`, `sent`, `lost` or `clientGone`.
     pub answer: String,
+    /// What came along, where it is a webhook.
+    pub webhook: Option<Value>,
 }
 
 /// What the mockup counts.
@@ -120,6 +122,12 @@ impl Mockup {
     /// Replaces what is to go wrong.
     pub fn set_faults(&self, faults: &Value) {
         self.ask("PUT", "/_mock/faults", &faults.to_string());
+    }
+
+    /// Gives the receiver of webhooks of that name a secret.
+    pub fn give_hook(&self, name: &str, secret: &str) {
+        let body = serde_json::json!({ "secret": secret }).to_string();
+        self.ask("PUT", &format!("/_mock/hooks/{name}"), &body);
     }
 
     /// Forgets the messages.

@@ -113,6 +113,30 @@ fn what_waits_is_sent_with_the_new_token_once_there_is_one() {
 }
 
 #[test]
+fn a_refused_token_is_told_by_one_dead_letter_and_the_rest_waits_for_a_new_one() {
+    let site = Site::new(2);
+    site.mockup
+        .set_faults(&json!({ "channels": { "C1": { "error": "invalid_auth" } } }));
+    site.accepted(&["@all"], "normal", "one");
+    site.wait_for_failures(1);
+    site.accepted(&["@all"], "normal", "two");
+    assert_eq!(site.wait_for("C2", 2).len(), 2);
+    let path = format!("/v1/users/{}", site.directory.users[0].id);
+    let body = r#"{"name":"user1","token":"rotated","channelId":"C1"}"#;
+    assert_eq!(site.server.request("PUT", &path, body).status, 200);
+    site.mockup.set_faults(&json!({}));
+    site.server.drain(LONG);
+    let told = site.wait_for("C1", 1);
+    assert_eq!(
+        (&*told[0].text, &*told[0].token),
+        ("[normal] two", "rotated")
+    );
+    let dead_letters = Database::live(site.server.options.data()).dead_letters();
+    assert_eq!(dead_letters.len(), 1);
+    assert!(dead_letters[0].1.contains("invalid_auth"));
+}
+
+#[test]
 fn retry_after_is_obeyed_even_where_a_high_alert_arrives_and_across_a_restart() {
     let mut site = Site::new(1);
     site.mockup
@@ -163,7 +187,7 @@ fn a_permanent_error_is_a_dead_letter_with_the_reason_and_stops_nobody() {
     let site = Site::new(5);
     site.mockup.set_faults(&json!({ "channels": {
         "C1": { "error": "channel_not_found" },
-        "C2": { "error": "invalid_auth" },
+        "C2": { "error": "not_in_channel" },
         "C3": { "error": "msg_too_long" },
         "C4": { "error": "is_archived" },
     } }));
@@ -178,7 +202,7 @@ fn a_permanent_error_is_a_dead_letter_with_the_reason_and_stops_nobody() {
     let dead_letters = database.dead_letters();
     for (channel, reason) in [
         ("C1", "channel_not_found"),
-        ("C2", "invalid_auth"),
+        ("C2", "not_in_channel"),
         ("C3", "msg_too_long"),
         ("C4", "is_archived"),
     ] {

@@ -4,5 +4,6 @@
 
 mod delivering;
 mod demo;
+mod destinations;
 mod refusing_to_start;
 mod stopping;

@@ -31,13 +31,14 @@ mod connector;
 mod retry_after;
 mod roots;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::{Body, Incoming},
+    header::HeaderValue,
 };
 use hyper_util::{
     client::legacy::Client,
@@ -49,12 +50,17 @@ use self::{
     body::{Handover, WatchedBody},
     connector::Connector,
 };
+use crate::guard::{Forbidden, Guard, Lookup, SystemLookup};
 
 pub use retry_after::{LONGEST_RETRY_AFTER, retry_after};
 
 /// The longest answer body that is read, in bytes: 64 KiB. Slack's answers to a
 /// posted message are a few times the message.
 pub const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Who calls, in every request.
+pub(crate) const US: HeaderValue =
+    HeaderValue::from_static(concat!("error-notifier/", env!("CARGO_PKG_VERSION")));
 
 /// How connections are made and kept.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +84,22 @@ impl Default for HttpSettings {
 }
 
 /// The client. Make one and share it: the connections are in it.
+///
+/// Those to hosts that users chose are kept apart: a connection that the operator's
+/// settings had opened past the guard must not serve a URL that the guard refuses.
 #[derive(Debug)]
 pub struct HttpClient {
-    client: Client<Connector, WatchedBody>,
+    configured: Client<Connector, WatchedBody>,
+    chosen: Client<Connector, WatchedBody>,
+}
+
+/// Who chose the host that a request goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The operator, by a setting.
+    Configured,
+    /// A user: the guard admits it or does not.
+    Chosen,
 }
 
 /// An answer: what came before its body, and the body as far as it came.
@@ -102,6 +121,8 @@ pub enum NoAnswer {
         /// What happened, for the record.
         reason: String,
     },
+    /// The guard does not admit the host; nothing was sent.
+    Forbidden(Forbidden),
     /// Some of the body may have left: it may have been accepted.
     MaybeSent {
         /// What happened, for the record.
@@ -115,32 +136,58 @@ impl HttpClient {
     ///
     /// # Errors
     /// Where the TLS library lacks what it needs, which is a fault of the build.
-    pub fn new(settings: HttpSettings) -> Result<Self, rustls::Error> {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
-            .build(Connector::new(settings.connect_timeout)?);
-        Ok(Self { client })
+    pub fn new(settings: HttpSettings, guard: Guard) -> Result<Self, rustls::Error> {
+        Self::with_lookup(settings, guard, Arc::new(SystemLookup))
     }
 
-    /// Sends `request`, whose URI is absolute, and waits for the whole answer, at
-    /// most `limit` from now, connecting included.
+    /// The same, with names looked up by `lookup`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_lookup(
+        settings: HttpSettings,
+        guard: Guard,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, rustls::Error> {
+        let tls = roots::client_config()?;
+        let client = |guard| {
+            let limit = settings.connect_timeout;
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(settings.idle_timeout)
+                .build(Connector::new(
+                    limit,
+                    tls.clone(),
+                    Arc::clone(&lookup),
+                    guard,
+                ))
+        };
+        Ok(Self {
+            configured: client(None),
+            chosen: client(Some(guard)),
+        })
+    }
+
+    /// Sends `request`, whose URI is absolute and whose host was chosen by `host`, and
+    /// waits for the whole answer, at most `limit` from now, connecting included.
     ///
     /// # Errors
     /// [`NoAnswer`], where none came in time.
     pub async fn send(
         &self,
+        host: Host,
         request: Request<Bytes>,
         limit: Duration,
     ) -> Result<HttpAnswer, NoAnswer> {
         let deadline = Instant::now() + limit;
+        let client = match host {
+            Host::Configured => &self.configured,
+            Host::Chosen => &self.chosen,
+        };
         let (head, data) = request.into_parts();
         let (body, handover) = body::watched(data);
-        let answer = timeout_at(
-            deadline,
-            self.client.request(Request::from_parts(head, body)),
-        )
-        .await;
+        let request = Request::from_parts(head, body);
+        let answer = timeout_at(deadline, client.request(request)).await;
         match answer {
             Ok(Ok(answer)) => {
                 let (head, body) = answer.into_parts();
@@ -149,6 +196,9 @@ impl HttpClient {
                     headers: head.headers,
                     body: read(body, deadline, limit).await,
                 })
+            }
+            Ok(Err(error)) if let Some(forbidden) = forbidden(&error) => {
+                Err(NoAnswer::Forbidden(forbidden))
             }
             Ok(Err(error)) if error.is_connect() => Err(given_up(
                 &handover,
@@ -187,6 +237,18 @@ async fn read(body: Incoming, deadline: Instant, limit: Duration) -> Result<Byte
             limit.as_secs_f64()
         )),
     }
+}
+
+/// What the guard said, where it did.
+fn forbidden(error: &(dyn Error + 'static)) -> Option<Forbidden> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(forbidden) = error.downcast_ref::<Forbidden>() {
+            return Some(*forbidden);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// What the innermost error says: the outer ones only say which layer it passed.

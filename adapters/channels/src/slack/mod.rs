@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use common::ChannelKind;
 use consumer::{
     domain::{Answer, Fault, Refusal},
-    ports::{Channel, Message, Pace},
+    ports::{Channel, Message, Pace, TextLimit},
 };
 
-use crate::http::{HttpClient, NoAnswer};
+use crate::http::{Host, HttpClient, NoAnswer};
 
 pub use errors::{ERROR_CODES, ErrorCode};
 pub use request::UnusableUrl;
@@ -83,6 +83,13 @@ impl Channel for SlackChannel {
         self.pace
     }
 
+    fn text_limit(&self) -> TextLimit {
+        TextLimit {
+            most: PART_LIMIT,
+            width: text::width,
+        }
+    }
+
     fn parts(&self, text: &str) -> Vec<String> {
         text::parts(text)
     }
@@ -92,7 +99,11 @@ impl Channel for SlackChannel {
             Ok(request) => request,
             Err(refusal) => return Answer::Refused(refusal),
         };
-        match self.http.send(request, self.answer_timeout).await {
+        match self
+            .http
+            .send(Host::Configured, request, self.answer_timeout)
+            .await
+        {
             Ok(answer) => classify::classify(&answer, &message.credential.secret),
             Err(NoAnswer::NotSent { reason }) => Answer::Refused(Refusal {
                 fault: Fault::Host,
@@ -100,6 +111,13 @@ impl Channel for SlackChannel {
                 retry_after: None,
                 status: None,
                 reason,
+            }),
+            Err(NoAnswer::Forbidden(forbidden)) => Answer::Refused(Refusal {
+                fault: Fault::Destination,
+                lasting: true,
+                retry_after: None,
+                status: None,
+                reason: forbidden.to_string(),
             }),
             Err(NoAnswer::MaybeSent { reason }) => Answer::MaybeAccepted { reason },
         }

@@ -12,10 +12,10 @@ use hyper::{
 };
 use serde::Serialize;
 
+use crate::http::US;
+
 const PATH: &str = "/api/chat.postMessage";
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-const US: HeaderValue =
-    HeaderValue::from_static(concat!("error-notifier/", env!("CARGO_PKG_VERSION")));
 
 /// Where `chat.postMessage` is found below a base URL.
 #[derive(Clone, Debug)]

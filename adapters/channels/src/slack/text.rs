@@ -1,6 +1,6 @@
 //! The text as Slack wants it: escaped, and in parts where it is long.
 
-use unicode_segmentation::UnicodeSegmentation;
+use crate::text::{Measure, marked, split};
 
 /// The most characters (Unicode code points, after escaping) of one message. Slack
 /// recommends to keep `text` within 4,000, splits what is longer as it likes, and
@@ -9,8 +9,10 @@ use unicode_segmentation::UnicodeSegmentation;
 /// <https://api.slack.com/changelog/2018-04-truncating-really-long-messages>).
 pub const PART_LIMIT: usize = 4_000;
 
-/// How many characters before its end a part may be cut to end with a line or word.
-const LOOK_BACK: usize = 200;
+const MEASURE: Measure = Measure {
+    limit: PART_LIMIT,
+    width_of,
+};
 
 /// `text` as the messages that carry it: itself where it fits, else parts that are
 /// each marked ` (1/3)` at their end, within the limit.
@@ -20,16 +22,8 @@ const LOOK_BACK: usize = 200;
 /// escape or a character as its reader sees it (a grapheme cluster), unless that
 /// alone is longer than a part.
 pub(super) fn parts(text: &str) -> Vec<String> {
-    if fits(text, PART_LIMIT) {
-        return vec![escape(text)];
-    }
-    let parts = split(text);
-    let count = parts.len();
-    parts
-        .iter()
-        .zip(1..)
-        .map(|(part, number): (_, usize)| format!("{} ({number}/{count})", escape(part)))
-        .collect()
+    let parts = split(text, MEASURE);
+    marked(parts.into_iter().map(escape).collect())
 }
 
 /// Escapes the three characters that Slack gives a meaning, and no other
@@ -59,82 +53,9 @@ fn width_of(character: char) -> usize {
     }
 }
 
-fn width(text: &str) -> usize {
-    text.chars().map(width_of).sum()
-}
-
-/// Whether `text`, escaped, is at most `limit` characters. Looks no further.
-fn fits(text: &str, limit: usize) -> bool {
-    let mut used = 0;
-    text.chars().all(|character| {
-        used += width_of(character);
-        used <= limit
-    })
-}
-
-/// Cuts `text` so that each part fits with its mark. The mark's length depends on
-/// how many parts there will be, so numbers of one digit are tried, then of two.
-fn split(text: &str) -> Vec<&str> {
-    let mut digits = 1;
-    loop {
-        let mark = " (/)".len() + 2 * digits;
-        let parts = split_at_most(text, PART_LIMIT - mark);
-        if parts.len().to_string().len() <= digits {
-            return parts;
-        }
-        digits += 1;
-    }
-}
-
-fn split_at_most(text: &str, limit: usize) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !fits(rest, limit) {
-        let (part, after) = rest.split_at(cut(rest, limit));
-        parts.push(part);
-        rest = after;
-    }
-    parts.push(rest);
-    parts
-}
-
-/// Where to cut `text`, which does not fit: after the last line break or else the
-/// last space near the limit, else after the last character that fits.
-fn cut(text: &str, limit: usize) -> usize {
-    let (mut end, mut used) = (0, 0);
-    let (mut line, mut word) = (None, None);
-    for (start, cluster) in text.grapheme_indices(true) {
-        let width = width(cluster);
-        if used + width > limit {
-            break;
-        }
-        used += width;
-        end = start + cluster.len();
-        match cluster {
-            "\n" | "\r\n" => line = Some((end, used)),
-            " " | "\t" | "\u{3000}" => word = Some((end, used)),
-            _ => {}
-        }
-    }
-    if end == 0 {
-        return cut_within_cluster(text, limit);
-    }
-    let near = |&(_, at): &(usize, usize)| used - at <= LOOK_BACK;
-    line.filter(near)
-        .or(word.filter(near))
-        .map_or(end, |(end, _)| end)
-}
-
-/// Where to cut a text that begins with a cluster longer than a part (thousands of
-/// combining marks on one letter): between two of its code points.
-fn cut_within_cluster(text: &str, limit: usize) -> usize {
-    let mut used = 0;
-    text.char_indices()
-        .find(|&(_, character)| {
-            used += width_of(character);
-            used > limit
-        })
-        .map_or(text.len(), |(at, _)| at)
+/// How many characters `text` is once escaped.
+pub(super) fn width(text: &str) -> usize {
+    MEASURE.width(text)
 }
 
 #[cfg(test)]
@@ -142,6 +63,7 @@ mod tests {
     use std::collections::HashSet;
 
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation;
 
     use super::*;
 
@@ -265,6 +187,15 @@ mod tests {
         prop::collection::vec(piece, 0..1500).prop_map(|pieces| pieces.concat())
     }
 
+    #[test]
+    fn a_text_within_the_limit_by_its_width_is_one_message() {
+        for text in ["&".repeat(800), "가".repeat(4000), "<a>".repeat(400)] {
+            assert!(width(&text) <= PART_LIMIT);
+            assert_eq!(parts(&text).len(), 1);
+        }
+        assert_eq!(width("a&b") + width("<"), width("a&b<"));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20))]
 
@@ -280,7 +211,7 @@ mod tests {
         fn every_cut_falls_between_two_grapheme_clusters(text in hard_text()) {
             let boundaries: HashSet<usize> = text.grapheme_indices(true).map(|(at, _)| at).collect();
             let mut at = 0;
-            for part in split(&text) {
+            for part in split(&text, MEASURE) {
                 prop_assert!(at == 0 || boundaries.contains(&at));
                 at += part.len();
             }

@@ -118,6 +118,19 @@ pub(super) fn no_group() -> Example {
     example("GROUP_NOT_FOUND", sentence, Value::Null)
 }
 
+pub(super) fn destination_taken() -> Example {
+    let sentence = "The user has this destination already.";
+    example("DESTINATION_TAKEN", sentence, Value::Null)
+}
+
+pub(super) fn first_destination() -> Example {
+    example(
+        "FIRST_DESTINATION",
+        "The first destination is the user's token and channelId: change it with PUT /v1/users/{id}.",
+        Value::Null,
+    )
+}
+
 pub(super) fn directory_unwritable() -> Example {
     example(
         "DIRECTORY_UNWRITABLE",
@@ -132,4 +145,25 @@ pub(super) fn conflict(code: &'static str, sentence: &str) -> Responses {
         "Another one has it already",
         [example(code, sentence, Value::Null)],
     )])
+}
+
+pub(super) fn none_of(code: &'static str, word: &str) -> Example {
+    let sentence = format!("The requested {word} does not exist.");
+    example(code, &sentence, Value::Null)
+}
+
+pub(super) fn store_unwritable() -> Example {
+    example(
+        "STORE_UNWRITABLE",
+        "Nothing can be written now, and nothing was; try again later.",
+        Value::Null,
+    )
+}
+
+pub(super) fn maybe_done() -> Example {
+    example(
+        "MAYBE_DONE",
+        "It may have been done; look before you try again.",
+        Value::Null,
+    )
 }

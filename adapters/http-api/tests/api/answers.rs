@@ -37,7 +37,7 @@ async fn a_method_that_a_path_does_not_take_is_405_with_those_it_takes() {
     let api = Api::new();
     let user = format!("/v1/users/{ONE}");
     for (method, path, allowed) in [
-        ("GET", "/v1/alerts", "POST"),
+        ("PUT", "/v1/alerts", "GET,HEAD,POST"),
         ("PATCH", "/v1/users", "GET,HEAD,POST"),
         ("POST", &user, "GET,HEAD,PUT,DELETE"),
         ("GET", "/v1/noti-groups/subscribe", "POST"),

@@ -7,6 +7,7 @@ mod answers;
 mod contract;
 mod directory;
 mod documents;
+mod history;
 mod lists;
 mod operation;
 mod request_log;

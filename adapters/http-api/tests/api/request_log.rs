@@ -86,7 +86,7 @@ async fn an_answer_that_no_route_gave_leaves_a_line_too() {
     let (log, _guard) = Log::begin();
     let api = api(LogHttp::Line);
     api.get("/nowhere").await;
-    api.get("/v1/alerts").await;
+    api.get("/v1/noti-groups/subscribe").await;
     assert_eq!(log.text().lines().count(), 2);
     assert!(log.text().contains("status=404") && log.text().contains("status=405"));
 }

@@ -64,6 +64,35 @@ impl Committed {
         ]
     }
 
+    /// Drops what is left of an alert before one ordinal.
+    pub(super) fn drop_before(&mut self, sequence: u64, ordinal: usize) {
+        let short = self
+            .short
+            .binary_search_by_key(&sequence, |one| one.sequence);
+        if let Ok(place) = short {
+            let one = &mut self.short[place];
+            let count = one.accepted.deliveries.len();
+            let next = count.min(ordinal).max(one.next);
+            self.short_left -= next - one.next;
+            one.next = next;
+            if next == count {
+                self.short.remove(place);
+            }
+        }
+        let long = self
+            .long
+            .binary_search_by_key(&sequence, |one| one.sequence);
+        if let Ok(place) = long {
+            let one = &mut self.long[place];
+            for ordinal in one.next..one.deliveries.len().min(ordinal) {
+                one.take_one(ordinal);
+            }
+            if one.left == 0 {
+                self.long.remove(place);
+            }
+        }
+    }
+
     /// Hands over more until there are `full`.
     pub(super) fn take(&mut self, full: usize, leases: &mut Vec<Lease>) {
         self.take_short(full, leases);
@@ -155,5 +184,6 @@ fn lease((sequence, ordinal): (u64, usize), alert: &Arc<Alert>, delivery: Delive
         credential: delivery.credential,
         recipients: delivery.recipients,
         progress: Progress::default(),
+        digest: None,
     }
 }

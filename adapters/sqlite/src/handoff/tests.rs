@@ -69,6 +69,7 @@ impl Queue {
     fn receive(&self, room: usize) -> Option<Vec<Position>> {
         loop {
             match self.handoff.next(room) {
+                Next::CaughtUp | Next::Cancelled(_) => {}
                 Next::Leases(leases) => {
                     return Some(leases.iter().map(|lease| lease.position).collect());
                 }
@@ -80,7 +81,7 @@ impl Queue {
                         return Some(positions);
                     }
                 }
-                Next::CaughtUp => {}
+
                 Next::Wait => return None,
                 Next::Closed => panic!("closed"),
             }

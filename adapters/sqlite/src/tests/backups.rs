@@ -136,6 +136,9 @@ async fn the_directory_is_read_from_beside_a_running_server() {
     let store = store_with_users(folder.path(), 2).await;
     let directory = read_directory(folder.path()).unwrap();
     let user = directory.user_named("user2").unwrap();
-    assert_eq!(user.destinations[0].credential.secret.expose(), "token2");
+    assert_eq!(
+        user.destinations.first().credential.secret.expose(),
+        "token2"
+    );
     store.close();
 }

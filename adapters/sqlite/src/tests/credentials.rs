@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use common::{Severity::Normal, UtcMillis};
+use common::{Severity::Normal, UserDestinationId, UtcMillis};
 use consumer::{
     domain::Lease,
     ports::{Credentials, DeliveryQueue, Received},
 };
 use producer::{
-    domain::{Command, resolve},
+    domain::{Command, DestinationRecord, Place, resolve},
     ports::{AlertQueue, DirectoryStore, Mode},
 };
 
@@ -104,4 +104,35 @@ async fn a_user_who_still_has_the_channel_comes_before_one_who_has_moved() {
     let rig = Rig::with_users(2).await;
     let rig = rig.after(put_user(1, "channel2", "token2")).await;
     assert_eq!(rig.token(), "token1");
+}
+
+/// A user's webhook of that number, with a secret of its own.
+fn put_hook(n: u8) -> Command {
+    let place = Place::parse("webhook", &format!("https://example.org/{n}")).unwrap();
+    let last = char::from(b'A' + n);
+    let secret = format!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS{last}");
+    let record = DestinationRecord {
+        id: UserDestinationId(uuid::Uuid::from_u128(n.into())),
+        credential: Some(place.credential(&secret).unwrap()),
+        place,
+    };
+    Command::PutDestination(user_id(9), record, None)
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_is_never_signed_with_the_secret_of_another() {
+    let mut rig = Rig::with_users(1).await;
+    rig = rig.after(put_user(9, "channel9", "token9")).await;
+    rig = rig.after(put_hook(1)).await.after(put_hook(2)).await;
+    let directory = rig.store.directory.snapshot();
+    let place = directory.user(user_id(9)).unwrap().destinations.further()[0]
+        .place
+        .clone();
+    rig.lease.destination = place.destination;
+    rig.lease.credential = place.credential;
+    rig.lease.recipients[0].user = user_id(9);
+    assert!(rig.token().ends_with("LaSB"));
+    let id = UserDestinationId(uuid::Uuid::from_u128(1));
+    let rig = rig.after(Command::RemoveDestination(user_id(9), id)).await;
+    assert!(rig.token().ends_with("LaSB"), "that of acceptance");
 }

@@ -6,7 +6,7 @@ use common::{AcceptedAlert, UtcMillis};
 use producer::ports::{AcceptError, Acceptance, IdempotencyKey};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::Written;
+use super::{Written, blocks::Blocks};
 use crate::packed::{pack_deliveries, pack_targets};
 
 /// How long an idempotency key is remembered.
@@ -34,6 +34,7 @@ impl From<AcceptedAlert> for Prepared {
 pub(super) struct Acceptor {
     committed: u64,
     last: u64,
+    blocks: Blocks,
 }
 
 impl Acceptor {
@@ -43,15 +44,28 @@ impl Acceptor {
         Ok(Self {
             committed: last,
             last,
+            blocks: Blocks::read(connection, last)?,
         })
     }
 
     pub(super) fn begin(&mut self) {
         self.last = self.committed;
+        self.blocks.begin();
+    }
+
+    /// The transaction ends.
+    pub(super) fn end(&self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+        self.blocks.write(transaction)
     }
 
     pub(super) fn committed(&mut self) {
         self.committed = self.last;
+        self.blocks.committed();
+    }
+
+    /// The sequence number of the last alert accepted, within the transaction.
+    pub(super) fn last(&self) -> u64 {
+        self.last
     }
 
     pub(super) fn accept(
@@ -70,6 +84,8 @@ impl Acceptor {
         let sequence = self.last + 1;
         insert(transaction, alert, sequence)?;
         self.last = sequence;
+        let alert = &alert.accepted.alert;
+        self.blocks.add(sequence, alert.severity, alert.accepted_at);
         Ok(Written::Accepted { sequence })
     }
 }

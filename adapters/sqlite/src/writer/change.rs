@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use aws_lc_rs::{hmac, rand};
-use common::{
-    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
-};
+use common::{Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis};
 use producer::{
     domain::{
-        Change, Command, Directory, DirectoryError, Effect, Group, GroupRecord, NewCredential,
-        User, UserDestination, UserRecord,
+        Change, Command, Destinations, Directory, DirectoryError, Effect, FurtherDestination,
+        Group, GroupRecord, NewCredential, SavedDestination, User, UserDestination, UserRecord,
     },
     ports::{Executed, Mode, StoreError},
 };
@@ -123,6 +121,12 @@ impl Tables<'_> {
                 let user = self.save_user(record, *credential, directory)?;
                 directory.insert_user(Arc::new(user));
             }
+            Change::SaveDestinations(user, saved) => {
+                if let Some(user) = directory.user(*user).cloned() {
+                    let user = self.save_destinations(&user, saved)?;
+                    directory.insert_user(Arc::new(user));
+                }
+            }
             Change::RemoveUser(id) => {
                 self.remove_user(*id, directory)?;
                 directory.remove_user(*id);
@@ -156,12 +160,13 @@ impl Tables<'_> {
         directory: &Directory,
     ) -> Result<User, rusqlite::Error> {
         let known = directory.user(record.id);
-        let destination = self.destination(record.address.as_str())?;
+        let destination = record.first();
+        self.remember(&destination)?;
         let credential = match (credential, &record.token, known) {
             (NewCredential::FromToken, Some(token), _) => {
                 Arc::new(self.credential(token.secret())?)
             }
-            (_, _, Some(user)) => user.destinations[0].credential.clone(),
+            (_, _, Some(user)) => user.destinations.first().credential.clone(),
             // decide() lets no new user through without a token.
             (_, _, None) => return Err(rusqlite::Error::QueryReturnedNoRows),
         };
@@ -185,28 +190,89 @@ impl Tables<'_> {
                 self.now.0
             ],
         )?;
-        let mut destinations = known
-            .map(|user| user.destinations.clone())
-            .unwrap_or_default();
+        if let Some(old) = known.map(|user| user.destinations.first().credential.id)
+            && old != credential.id
+        {
+            retire(self.transaction, old)?;
+        }
         let first = UserDestination {
             destination: Arc::new(destination),
-            credential: credential.clone(),
+            credential,
         };
-        match destinations.first_mut() {
-            Some(place) => {
-                let old = std::mem::replace(place, first).credential.id;
-                if old != credential.id {
-                    retire(self.transaction, old)?;
-                }
-            }
-            None => destinations.push(first),
-        }
+        let further = known.map(|user| user.destinations.further().to_vec());
         Ok(User {
             id: record.id,
             name: record.name.clone(),
-            destinations,
+            destinations: Destinations::new(first, further.unwrap_or_default()),
             created_at: known.map_or(self.now, |user| user.created_at),
             updated_at: self.now,
+        })
+    }
+
+    /// Writes the destinations of `user` after the first anew.
+    fn save_destinations(
+        &self,
+        user: &User,
+        saved: &[SavedDestination],
+    ) -> Result<User, rusqlite::Error> {
+        let id = user.id.0.as_bytes();
+        self.execute(
+            "DELETE FROM user_destination WHERE user_id = ?1 AND position > 0",
+            [id],
+        )?;
+        let mut further = Vec::with_capacity(saved.len());
+        for (position, one) in (1_i64..).zip(saved) {
+            let written = self.further_destination(user, one)?;
+            self.execute(
+                "INSERT INTO user_destination
+                 (user_id, position, id, destination_id, credential_id, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                params![
+                    id,
+                    position,
+                    written.id.0.as_bytes(),
+                    written.place.destination.id.0 as i64,
+                    written.place.credential.id.0,
+                    self.now.0
+                ],
+            )?;
+            further.push(written);
+        }
+        self.execute(
+            "UPDATE users SET updated_at = ?2 WHERE id = ?1",
+            params![id, self.now.0],
+        )?;
+        for old in user.destinations.further() {
+            retire(self.transaction, old.place.credential.id)?;
+        }
+        Ok(User {
+            destinations: Destinations::new(user.destinations.first().clone(), further),
+            updated_at: self.now,
+            ..user.clone()
+        })
+    }
+
+    fn further_destination(
+        &self,
+        user: &User,
+        saved: &SavedDestination,
+    ) -> Result<FurtherDestination, rusqlite::Error> {
+        let record = &saved.record;
+        let destination = record.place.destination();
+        self.remember(destination)?;
+        let known = user.destinations.find(record.id);
+        let credential = match (saved.credential, record.secret(), known) {
+            (NewCredential::FromToken, Some(secret), _) => Arc::new(self.credential(secret)?),
+            (_, _, Some(known)) => known.place.credential.clone(),
+            // decide() lets no new destination through without a credential.
+            (_, _, None) => return Err(rusqlite::Error::QueryReturnedNoRows),
+        };
+        Ok(FurtherDestination {
+            id: record.id,
+            place: UserDestination {
+                destination: Arc::new(destination.clone()),
+                credential,
+            },
         })
     }
 
@@ -215,7 +281,7 @@ impl Tables<'_> {
         for place in directory
             .user(id)
             .into_iter()
-            .flat_map(|user| &user.destinations)
+            .flat_map(|user| user.destinations.iter())
         {
             retire(self.transaction, place.credential.id)?;
         }
@@ -258,8 +324,8 @@ impl Tables<'_> {
         )
     }
 
-    fn destination(&self, address: &str) -> Result<Destination, rusqlite::Error> {
-        let destination = Destination::new(ChannelKind::SLACK, "", address);
+    /// Writes a place down, so that deliveries may refer to it.
+    fn remember(&self, destination: &Destination) -> Result<(), rusqlite::Error> {
         self.execute(
             "INSERT INTO destination (id, kind, base_url, address, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
@@ -270,8 +336,7 @@ impl Tables<'_> {
                 &*destination.address,
                 self.now.0
             ],
-        )?;
-        Ok(destination)
+        )
     }
 
     /// The version that holds `secret`: one there is, taken back into use, or a new one.

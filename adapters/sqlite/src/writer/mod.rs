@@ -1,9 +1,11 @@
 //! The writer: one thread, one connection, group commit.
 
 mod accept;
+pub(crate) mod blocks;
 mod change;
+pub(crate) mod control;
 mod retired;
-mod settle;
+pub(crate) mod settle;
 mod trim;
 mod waiting;
 
@@ -17,7 +19,10 @@ use std::{
 };
 
 use common::Clock;
-use consumer::{domain::Settlement, ports::QueueError};
+use consumer::{
+    domain::{Settlement, Unfolded},
+    ports::QueueError,
+};
 use producer::{
     domain::{self, Directory},
     ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
@@ -26,10 +31,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 pub(crate) use self::accept::Prepared;
-use self::{accept::Acceptor, change::Changer, trim::Trimmer, waiting::Waiting};
+use self::{
+    accept::Acceptor, change::Changer, control::Controller, trim::Trimmer, waiting::Waiting,
+};
 use crate::{
-    OpenError, Settings, directory::Published, error::WriteFailure, folder::Folder,
-    handoff::Handoff, metrics::StoreMetrics, reader::Reader, space::Space,
+    OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
+    folder::Folder, handoff::Handoff, metrics::StoreMetrics, reader::Reader,
+    reader::positions_to_leases, sending::Sending, space::Space,
 };
 
 /// How often the writer looks around on its own: nothing hot, so seldom.
@@ -48,22 +56,29 @@ pub(crate) enum Command {
     },
     Settle {
         settlements: Vec<Settlement>,
-        reply: oneshot::Sender<Result<(), QueueError>>,
+        reply: oneshot::Sender<Result<Vec<Unfolded>, QueueError>>,
     },
     Directory {
         commands: Vec<domain::Command>,
         mode: Mode,
         reply: oneshot::Sender<Result<Executed, StoreError>>,
     },
+    Control(control::Task),
     Close,
 }
 
 /// What a command has written in the transaction under way.
 enum Written {
-    Accepted { sequence: u64 },
+    Accepted {
+        sequence: u64,
+    },
     NotAccepted(Result<Acceptance, AcceptError>),
-    Settled { ended: usize },
+    Settled {
+        ended: usize,
+        unfolded: Vec<Unfolded>,
+    },
     Changed(Result<Executed, StoreError>),
+    Controlled(control::Done),
     Nothing,
 }
 
@@ -76,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) handoff: Arc<Handoff>,
     pub(crate) directory: Arc<Published>,
     pub(crate) metrics: StoreMetrics,
+    pub(crate) feed: Feed,
+    pub(crate) sending: Arc<Sending>,
 }
 
 /// The way to the writer.
@@ -152,6 +169,8 @@ struct Writer {
     space: Space,
     acceptor: Acceptor,
     changer: Changer,
+    controller: Controller,
+    feed: Feed,
     trimmer: Trimmer,
     last_round: Instant,
     health: Arc<Mutex<Result<(), String>>>,
@@ -175,6 +194,8 @@ impl Writer {
             handoff,
             directory,
             metrics,
+            feed,
+            sending,
         } = parts;
         let open: i64 =
             connection.query_row("SELECT coalesce(sum(open), 0) FROM open_alert", [], |row| {
@@ -183,7 +204,9 @@ impl Writer {
         metrics.open_deliveries.set(open);
         let mut writer = Self {
             acceptor: Acceptor::new(&connection)?,
-            changer: Changer::new(&connection, directory)?,
+            changer: Changer::new(&connection, directory.clone())?,
+            controller: Controller::new(sending, directory),
+            feed,
             trimmer: Trimmer::new(&settings, metrics.clone()),
             space: Space::new(folder, metrics.clone()),
             connection,
@@ -303,6 +326,7 @@ impl Writer {
         self.acceptor.begin();
         self.changer.begin();
         self.trimmer.begin();
+        self.feed.begin();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -316,18 +340,35 @@ impl Writer {
                 (Command::Accept { .. }, Some(reason)) => {
                     Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
                 }
-                (Command::Settle { settlements, .. }, _) => Written::Settled {
-                    ended: settle::settle(&transaction, settlements)?,
-                },
+                (Command::Settle { settlements, .. }, _) => {
+                    let settled = settle::settle(&transaction, settlements)?;
+                    for (place, state) in settled.changed {
+                        self.feed.add(Entry { place, state });
+                    }
+                    Written::Settled {
+                        ended: settled.ended,
+                        unfolded: settled.unfolded,
+                    }
+                }
                 (Command::Directory { commands, mode, .. }, None) => {
                     Written::Changed(self.changer.execute(&transaction, commands, *mode, now)?)
                 }
                 (Command::Directory { .. }, Some(reason)) => {
                     Written::Changed(Err(StoreError::Unwritable(reason.clone())))
                 }
+                (Command::Control(task), refusal) => Written::Controlled(self.controller.perform(
+                    &transaction,
+                    task,
+                    now,
+                    refusal.as_ref(),
+                    self.trimmer.begun(),
+                    &mut self.feed,
+                )?),
                 (Command::Close, _) => Written::Nothing,
             });
         }
+        self.acceptor.end(&transaction)?;
+        self.feed.write(&transaction, self.acceptor.last(), now)?;
         if self.trimmer.is_due() {
             self.trimmer.step(&transaction, now, is_short)?;
         }
@@ -344,6 +385,7 @@ impl Writer {
         self.acceptor.committed();
         self.changer.committed();
         self.trimmer.committed();
+        self.feed.committed();
         let was_failing = self.space.is_troubled();
         self.space.on_success();
         if was_failing {
@@ -354,7 +396,7 @@ impl Writer {
         }
     }
 
-    fn answer(&self, command: Command, written: Written) {
+    fn answer(&mut self, command: Command, written: Written) {
         // A reply that nobody awaits any longer is no matter: what it tells is done.
         match (command, written) {
             (Command::Accept { alert, reply, .. }, Written::Accepted { sequence }) => {
@@ -370,12 +412,51 @@ impl Writer {
             (Command::Accept { reply, .. }, Written::NotAccepted(answer)) => {
                 let _ = reply.send(answer);
             }
-            (Command::Settle { reply, .. }, Written::Settled { ended }) => {
+            (Command::Settle { settlements, reply }, Written::Settled { ended, unfolded }) => {
+                self.controller.settled(&settlements);
                 self.metrics.open_deliveries.dec_by(ended as i64);
-                let _ = reply.send(Ok(()));
+                let _ = reply.send(Ok(unfolded));
             }
             (Command::Directory { reply, .. }, Written::Changed(answer)) => {
                 let _ = reply.send(answer);
+            }
+            (Command::Control(task), Written::Controlled(done)) => {
+                self.follow(&done);
+                control::answer(task, done);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the consumer what a person has done.
+    fn follow(&mut self, done: &control::Done) {
+        match done {
+            control::Done::Cancelled {
+                sequence,
+                keys,
+                step,
+            } => {
+                let ended = step.next.unwrap_or(u32::MAX);
+                self.metrics.open_deliveries.dec_by(keys.len() as i64);
+                self.controller.cancelled(keys);
+                self.handoff.cancel(*sequence, ended, keys);
+            }
+            control::Done::Replayed(verdicts) => {
+                let replayed = verdicts
+                    .iter()
+                    .filter(|(_, verdict)| *verdict == control::Verdict::Replayed);
+                let places: Vec<_> = replayed.map(|(place, _)| *place).collect();
+                self.metrics.open_deliveries.inc_by(places.len() as i64);
+                for place in &places {
+                    self.controller.replayed(*place);
+                }
+                match positions_to_leases(&self.connection, places) {
+                    Ok(leases) => self.handoff.push_again(leases),
+                    // They are on disk, and the next start finds them.
+                    Err(error) => {
+                        tracing::error!(%error, "replayed deliveries wait for a restart");
+                    }
+                }
             }
             _ => {}
         }
@@ -452,6 +533,7 @@ fn refuse(command: Command, failure: &WriteFailure) {
                 WriteFailure::Unknown(_) | WriteFailure::Failed(_) => StoreError::Failed(reason),
             }));
         }
+        Command::Control(task) => control::refuse(task, failure),
         Command::Close => {}
     }
 }

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use common::UtcMillis;
 use rusqlite::{Transaction, params};
 
-use super::{accept::KEY_LIFETIME, retired};
-use crate::{Settings, metrics::StoreMetrics};
+use super::{accept::KEY_LIFETIME, blocks, retired};
+use crate::{Settings, feed, metrics::StoreMetrics};
 
-/// Alerts looked at in one step: about a millisecond's work.
-const STEP: i64 = 100;
+/// Alerts looked at in one step: some 0.3 ms of work, for which those wait who share
+/// its commit.
+const STEP: i64 = 25;
 /// Rows of outcomes and attempts after which a step removes no more: one alert
 /// can have a hundred thousand.
 const ROWS: usize = 1_000;
 /// The pause between steps, so that they take a small part of the writer's time.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
 /// The pause after a commit that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// How long a dead letter can be replayed, whatever the retention.
@@ -90,6 +91,11 @@ impl Trimmer {
             .map(|round| round.due.saturating_duration_since(Instant::now()))
     }
 
+    /// The alert of which some rows are removed already.
+    pub(super) fn begun(&self) -> Option<i64> {
+        self.round.as_ref().and_then(|round| round.begun)
+    }
+
     pub(super) fn is_due(&self) -> bool {
         self.next_step() == Some(Duration::ZERO)
     }
@@ -144,6 +150,8 @@ impl Trimmer {
         }
         if step.next.is_none() {
             remove_old_keys(transaction, now)?;
+            blocks::trim(transaction)?;
+            feed::trim(transaction)?;
             if self.grace_ended.elapsed() >= retired::GRACE {
                 retired::end_grace(transaction)?;
                 step.has_ended_grace = true;
@@ -245,6 +253,9 @@ fn remove_outcomes(
 }
 
 fn remove_alert(transaction: &Transaction<'_>, sequence: i64) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached("DELETE FROM digest WHERE sequence = ?1")?
+        .execute([sequence])?;
     transaction
         .prepare_cached("DELETE FROM alert WHERE sequence = ?1")?
         .execute([sequence])

@@ -1,12 +1,12 @@
 //! A delivery in this consumer's hands.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use common::{
     Alert, Credential, DeliveryId, Destination, DestinationId, Recipients, Severity, UtcMillis,
 };
 
-use super::Fault;
+use super::{Digest, Fault};
 
 /// A delivery's place in the order of acceptance: the alert's sequence number,
 /// then the place within the alert.
@@ -30,7 +30,8 @@ pub struct LeaseKey {
 }
 
 /// A delivery that the queue has handed to this consumer, which now answers for
-/// it until it is settled.
+/// it until it is settled; or a digest, which stands for all that it carries and is
+/// named by one of them, its lead.
 #[derive(Clone, Debug)]
 pub struct Lease {
     /// Its place in the order of acceptance.
@@ -45,6 +46,8 @@ pub struct Lease {
     pub recipients: Recipients,
     /// What has been tried already.
     pub progress: Progress,
+    /// The digest, where it is one; all the rest is its lead's.
+    pub digest: Option<Arc<Digest>>,
 }
 
 /// What has been tried already, and survives a restart.
@@ -56,6 +59,8 @@ pub struct Progress {
     pub parts_sent: u16,
     /// What it waits for, if it does.
     pub wait: Option<Wait>,
+    /// When somebody last replayed it.
+    pub replayed_at: Option<UtcMillis>,
 }
 
 /// A wait for the next attempt.
@@ -80,8 +85,29 @@ impl Lease {
         }
     }
 
-    /// The delivery's own id.
+    /// Since when its age counts towards giving up: acceptance, or the replay.
+    pub fn counts_from(&self) -> UtcMillis {
+        self.progress.replayed_at.unwrap_or(self.alert.accepted_at)
+    }
+
+    /// What its reader is to see.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.digest {
+            Some(digest) => Cow::Borrowed(&digest.text),
+            None => Cow::Owned(self.alert.text()),
+        }
+    }
+
+    /// How many deliveries end with it.
+    pub fn carries(&self) -> u32 {
+        self.digest.as_ref().map_or(1, |digest| digest.len())
+    }
+
+    /// The delivery's own id, or the digest's.
     pub fn delivery_id(&self) -> DeliveryId {
+        if let Some(digest) = &self.digest {
+            return DeliveryId(digest.id.0);
+        }
         DeliveryId::of(self.alert.id, self.destination.id, self.credential.id)
     }
 }

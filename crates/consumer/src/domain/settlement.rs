@@ -1,10 +1,10 @@
 //! What became of a lease: the only thing the consumer ever writes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use common::UtcMillis;
 
-use super::{LeaseKey, Wait};
+use super::{Digest, LeaseKey, Wait};
 
 /// The outcome of a lease, with the attempt that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,11 +63,45 @@ pub enum Outcome {
         /// Why, for the person who reads the dead letters.
         reason: String,
     },
+    /// Somebody cancelled it while its request was under way, and the service has
+    /// not taken all of it. Final until replayed.
+    Cancelled,
     /// Set aside on disk, to be fetched when its lane has room. Not an attempt.
     Parked,
+    /// Folded into a digest with others; the lease settled is the lead. Durable
+    /// before the digest is sent. From here on, settling the lead settles the
+    /// digest, and a member's fate is its digest's. Not an attempt.
+    Folded {
+        /// What is sent instead.
+        digest: Arc<Digest>,
+        /// All that it carries, the lead among them; none is in another digest.
+        /// Where one has ended meanwhile nothing is folded: see [`Unfolded`].
+        members: Box<[LeaseKey]>,
+    },
+    /// The digest was refused for its content: what it carried is parked, to be
+    /// sent one by one.
+    TakenApart,
+}
+
+/// A fold that was not made, since somebody had cancelled one of its members before
+/// it was durable. The others are parked, each on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfolded {
+    /// The lease that was settled as [`Outcome::Folded`].
+    pub lead: LeaseKey,
+    /// How many were parked, by [`Severity::code`](common::Severity::code).
+    pub parked: [u32; 3],
 }
 
 impl Outcome {
+    /// Whether the delivery has ended by it.
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Delivered | Outcome::Dead { .. } | Outcome::Cancelled
+        )
+    }
+
     /// The word for records, metrics and logs.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -75,7 +109,10 @@ impl Outcome {
             Outcome::PartSent => "part_sent",
             Outcome::Waiting(_) => "waiting",
             Outcome::Dead { .. } => "dead",
+            Outcome::Cancelled => "cancelled",
             Outcome::Parked => "parked",
+            Outcome::Folded { .. } => "folded",
+            Outcome::TakenApart => "taken_apart",
         }
     }
 }

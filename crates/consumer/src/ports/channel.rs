@@ -1,9 +1,9 @@
 //! The way out to one kind of external service.
 
 use async_trait::async_trait;
-use common::{ChannelKind, Credential, DeliveryId, Destination, Gtid};
+use common::{Alert, ChannelKind, Credential, DeliveryId, Destination};
 
-use crate::domain::Answer;
+use crate::domain::{Answer, Digest};
 
 /// An external service that takes messages, such as Slack.
 #[async_trait]
@@ -13,6 +13,9 @@ pub trait Channel: Send + Sync {
 
     /// How fast one destination may be sent to.
     fn pace(&self) -> Pace;
+
+    /// How long one message may be.
+    fn text_limit(&self) -> TextLimit;
 
     /// `text` as the messages it takes to carry it: one as it is where it fits,
     /// else several in order, each marked `(1/3)`; escaped for the service, and
@@ -33,12 +36,25 @@ pub struct Message<'a> {
     pub destination: &'a Destination,
     /// With what.
     pub credential: &'a Credential,
+    /// The alert it tells; of a digest its lead's.
+    pub alert: &'a Alert,
+    /// The digest, where it tells many alerts at once.
+    pub digest: Option<&'a Digest>,
+    /// The delivery it belongs to, or the digest: the same in every attempt.
+    pub delivery: DeliveryId,
     /// One of [`Channel::parts`].
     pub text: &'a str,
-    /// The delivery it belongs to.
-    pub delivery: DeliveryId,
-    /// The request that caused it.
-    pub gtid: &'a Gtid,
+    /// Which one.
+    pub part: Part,
+}
+
+/// Which of the messages that carry one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// From 1.
+    pub number: u16,
+    /// How many there are, at least 1.
+    pub of: u16,
 }
 
 /// A token bucket: so many messages at once, then so many a second.
@@ -48,4 +64,14 @@ pub struct Pace {
     pub per_second: Option<f64>,
     /// Messages that an idle destination takes at once, at least 1.
     pub burst: u32,
+}
+
+/// How long one message may be, in whatever its channel counts.
+#[derive(Clone, Copy, Debug)]
+pub struct TextLimit {
+    /// A text of at most this width is one message: [`Channel::parts`] does not cut it.
+    pub most: usize,
+    /// How wide a text is once escaped. The width of two texts joined is the sum of
+    /// their widths.
+    pub width: fn(&str) -> usize,
 }

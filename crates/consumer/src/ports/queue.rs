@@ -3,12 +3,30 @@
 use async_trait::async_trait;
 use common::{DestinationId, Severity};
 
-use crate::domain::{Lease, Position, Settlement};
+use crate::domain::{Lease, LeaseKey, Position, Settlement, Unfolded};
 
 /// Where deliveries come from and where their outcomes go.
 ///
 /// Every delivery accepted is received by one consumer, again after a restart
 /// until it is settled for good.
+///
+/// A digest needs no calls of its own. [`Outcome::Folded`] makes one out of
+/// deliveries that were received or unparked; these are received and unparked no
+/// more. The digest is settled by its lead: [`Outcome::Delivered`] and
+/// [`Outcome::Dead`] end all that it carries, [`Outcome::Waiting`] lets it wait, and
+/// [`Outcome::TakenApart`] parks what it carried. After a restart a digest that has
+/// not ended is received as one lease, before all that was never tried, word for
+/// word as it was folded. A dead digest leaves each of its members a dead letter.
+///
+/// A delivery that was [cancelled](Received::Cancelled) before it was folded on
+/// record stays cancelled, though the digest names it; the digest carries the others,
+/// even where it is its lead that was cancelled.
+///
+/// [`Outcome::Folded`]: crate::domain::Outcome::Folded
+/// [`Outcome::Delivered`]: crate::domain::Outcome::Delivered
+/// [`Outcome::Dead`]: crate::domain::Outcome::Dead
+/// [`Outcome::Waiting`]: crate::domain::Outcome::Waiting
+/// [`Outcome::TakenApart`]: crate::domain::Outcome::TakenApart
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {
     /// What earlier runs have parked, by lane. Asked once, before anything is
@@ -44,8 +62,17 @@ pub trait DeliveryQueue: Send + Sync {
     /// Records outcomes, durably and all together, before it answers. The only
     /// write of an outcome; the history is what it leaves.
     ///
-    /// A repeated settlement of a delivery that has ended changes nothing.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError>;
+    /// A repeated settlement of a delivery that has ended changes nothing. One that
+    /// was [cancelled](Received::Cancelled) while its request was under way has not
+    /// ended for this: it becomes delivered, or stays cancelled with its attempt.
+    ///
+    /// Answers which of the folds were not made, since a member of theirs had ended.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError>;
+
+    /// A request of this delivery begins; it ends with the settlement of its
+    /// attempt. For those who ask where the delivery stands, so a queue that
+    /// nobody asks need not listen.
+    fn begins(&self, _delivery: LeaseKey) {}
 }
 
 /// What [`DeliveryQueue::receive`] hands over.
@@ -53,6 +80,9 @@ pub trait DeliveryQueue: Send + Sync {
 pub enum Received {
     /// At least one delivery.
     Leases(Vec<Lease>),
+    /// These were cancelled, durably, and are not to be sent. Some may not have
+    /// been handed over, and never will be; some may be under way.
+    Cancelled(Vec<LeaseKey>),
     /// Everything accepted before this process began has been handed over.
     CaughtUp,
 }

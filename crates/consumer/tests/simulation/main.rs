@@ -1,6 +1,6 @@
 //! The delivery engine against a world that fails, with a simulated clock: slow,
 //! limited, flaky and dead destinations, lost answers, refused texts, storms,
-//! wall-clock jumps, and processes that die or are stopped at any moment, with
+//! wall-clock jumps, cancellations, and processes that die or are stopped at any moment, with
 //! only what was on disk surviving. The promises are checked all along.
 //!
 //! `SEED` replays a run, `DELIVERIES` sets its length.
@@ -8,10 +8,13 @@
 // A broken assumption of the test itself may well panic.
 #![allow(clippy::unwrap_used)]
 
+mod arrivals;
+mod ends;
 mod process;
 mod promises;
 mod queue;
 mod service;
+mod sparse;
 mod world;
 
 use world::World;
@@ -48,4 +51,14 @@ fn every_promise_holds_in_a_world_that_fails() {
     let _replay = Replay { seed, deliveries };
     println!("SEED={seed}");
     World::new(seed, deliveries).run_to_the_end();
+}
+
+#[test]
+fn the_same_seed_makes_the_same_world() {
+    let run = || {
+        let mut world = World::new(42, 5_000);
+        world.run_to_the_end();
+        world.fingerprint
+    };
+    assert_eq!(run(), run());
 }

@@ -4,20 +4,24 @@ use std::time::Duration;
 
 use common::ChannelKind;
 use consumer::{
-    application::engine::{Action, Answered, Engine, EngineSettings, Event, SendOrder},
-    domain::Answer,
-    ports::{Pace, Received},
+    application::engine::{
+        Action, Answered, ChannelTraits, Engine, EngineSettings, Event, SendOrder,
+    },
+    domain::{Answer, LeaseKey},
+    ports::{Pace, Received, TextLimit},
 };
 use rand::RngExt;
 
 use crate::{
-    promises::{BURST, RATE},
-    service::{Character, Content},
-    world::{Happening, World},
+    promises::{BURST, MAX_PER_HOST, RATE},
+    service::{Character, Content, Place},
+    world::{Happening, LANES, TENANTS, World, plain},
 };
 
-const MAX_IN_FLIGHT: usize = 96;
+pub(crate) const MAX_IN_FLIGHT: usize = 96;
 const MAX_UNRECORDED: usize = 64;
+/// The longest message, in characters.
+const LONGEST: usize = 300;
 /// Deliveries that fit in memory.
 pub(crate) const MEMORY: usize = 600;
 /// A delivery to a quiet destination begins at most that long after its
@@ -29,17 +33,25 @@ impl World {
     pub(crate) fn start(&mut self) {
         let settings = EngineSettings {
             max_in_flight: MAX_IN_FLIGHT,
+            max_in_flight_per_host: MAX_PER_HOST,
             memory_leases: MEMORY,
             lane_leases: 16,
             max_unrecorded_attempts: MAX_UNRECORDED,
             max_unrecorded_parks: 200,
-            paces: vec![(
-                ChannelKind::SLACK,
-                Pace {
-                    per_second: Some(RATE),
-                    burst: BURST as u32,
-                },
-            )],
+            channels: [(ChannelKind::SLACK, true), (plain(), false)]
+                .map(|(kind, digests)| ChannelTraits {
+                    kind,
+                    pace: Pace {
+                        per_second: Some(RATE),
+                        burst: BURST as u32,
+                    },
+                    limit: TextLimit {
+                        most: LONGEST,
+                        width: |text| text.chars().count(),
+                    },
+                    digest_after: digests.then_some(Duration::from_secs(10)),
+                })
+                .to_vec(),
             ..EngineSettings::default()
         };
         self.run += 1;
@@ -50,14 +62,25 @@ impl World {
         let parked = self.queue.restart();
         self.tell(Event::ParkedLanes(parked));
 
-        let seconds = if self.left_to_accept > 0 {
-            1..40
-        } else {
-            60..3000
+        let seconds = match self.left_to_accept {
+            // Now and then one lives long enough for something to be given up.
+            0 if self.rng.random_bool(0.1) => 60..40 * 3600,
+            0 => 60..3000,
+            _ => 1..40,
         };
         let life = Duration::from_secs(self.rng.random_range(seconds));
         let gently = self.rng.random_bool(0.2);
-        self.after(life, Happening::End { gently });
+        self.after(
+            life,
+            Happening::End {
+                run: self.run,
+                gently,
+            },
+        );
+        self.actions_left = self
+            .rng
+            .random_bool(0.3)
+            .then(|| self.rng.random_range(1..5000));
         if self.clocks_to_set > 0 && self.rng.random_bool(0.3) {
             self.clocks_to_set -= 1;
             let moment = self.micros(0, 20_000_000);
@@ -70,6 +93,10 @@ impl World {
             self.stopping = true;
             return self.tell(Event::Draining);
         }
+        self.crash();
+    }
+
+    fn crash(&mut self) {
         // The last write may have reached the disk, though nobody heard of it.
         if self.rng.random_bool(0.5) {
             self.write();
@@ -89,10 +116,16 @@ impl World {
         self.run += 1;
         self.decided.clear();
         self.writing.clear();
+        self.decisions = 0;
+        self.writes = 0;
         let pause = self.micros(10_000, 3_000_000);
         self.after(pause, Happening::Start);
-        self.promises
-            .crashed(std::mem::take(&mut self.clock_was_set))
+        let begun = self.promises.all_open();
+        let open = self
+            .promises
+            .crashed(std::mem::take(&mut self.clock_was_set));
+        self.conclude_all(begun);
+        open
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
@@ -108,6 +141,13 @@ impl World {
         while let Some(mut engine) = self.engine.take() {
             while let Some(action) = engine.next_action(now) {
                 self.perform(action);
+                if let Some(left) = &mut self.actions_left {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.actions_left = None;
+                        return self.crash();
+                    }
+                }
             }
             if self.writing.is_empty() && !self.decided.is_empty() {
                 self.writing = std::mem::take(&mut self.decided);
@@ -121,6 +161,11 @@ impl World {
                 self.after(span, Happening::Written { run: self.run });
             }
             self.most_held = self.most_held.max(engine.counts().held);
+            assert!(
+                self.most_held <= MEMORY + 4 * LANES + 32 * MAX_IN_FLIGHT,
+                "{} deliveries are in memory at once",
+                self.most_held
+            );
             assert!(
                 engine.counts().in_flight <= MAX_IN_FLIGHT,
                 "too many requests under way"
@@ -136,6 +181,7 @@ impl World {
             self.engine = Some(engine);
             match received {
                 Some(Received::Leases(leases)) => self.tell(Event::Received(leases)),
+                Some(Received::Cancelled(keys)) => self.tell_cancelled(keys),
                 Some(Received::CaughtUp) => self.tell(Event::CaughtUp),
                 None if over => {
                     let open = self.gone();
@@ -160,7 +206,10 @@ impl World {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Send(order) => self.send(order),
-            Action::Settle { settlement, .. } => self.decided.push(settlement),
+            Action::Settle { settlement, .. } => {
+                self.decisions += 1;
+                self.decided.push(settlement);
+            }
             Action::Unpark {
                 destination,
                 severity,
@@ -186,38 +235,82 @@ impl World {
     fn send(&mut self, order: SendOrder) {
         let lease = &order.lease;
         let sequence = lease.position.sequence;
-        let index = usize::try_from(sequence).unwrap();
-        let place = self.places.get_mut(&lease.destination.id).unwrap();
+        self.mark(sequence);
+        let place = &self.places[&lease.destination.id];
         if place.character == Character::Quiet && !self.promises.was_tried(sequence) {
-            let waited = self.now - self.accepted_at[index].max(self.began);
+            let waited = self.now - self.queue.row(sequence).accepted_at.max(self.began);
             assert!(
                 waited <= QUIET_LIMIT,
                 "{sequence} was held up for {waited:?}"
             );
         }
-        self.promises.begun(
-            self.now,
-            lease.destination.id,
-            lease.alert.severity,
-            sequence,
-        );
+        let carried: Box<[LeaseKey]> = match &lease.digest {
+            None => {
+                assert!(
+                    self.queue.digest(sequence).is_none(),
+                    "{sequence} is folded"
+                );
+                [lease.key()].into()
+            }
+            Some(digest) => {
+                let on_record = self.queue.digest(sequence);
+                let (recorded, members) = on_record.expect("a digest is durable before it goes");
+                assert_eq!(digest, recorded, "a digest never changes");
+                assert!(digest.text.chars().count() <= LONGEST);
+                for member in members {
+                    let lease = &self.queue.row(member.position.sequence).lease;
+                    let message = &lease.alert.message;
+                    assert!(digest.text.contains(&**message), "{message} is not named");
+                }
+                members.into()
+            }
+        };
+        let queue = &self.queue;
+        let takes = carried.iter().flat_map(|key| {
+            let sequence = key.position.sequence;
+            let parts = match queue.row(sequence).content {
+                Content::Good(parts) if lease.digest.is_some() => 0..parts,
+                _ => order.part..order.part + 1,
+            };
+            parts.map(move |part| (sequence, part))
+        });
+        let takes: Box<[(u64, u16)]> = takes.collect();
+        self.promises
+            .begun(self.now, lease, &carried, takes.clone());
         let unrecorded = self.promises.unrecorded();
         assert!(
             unrecorded <= MAX_IN_FLIGHT + MAX_UNRECORDED,
             "{unrecorded} requests could be repeated"
         );
 
-        let content = self.contents[index];
+        let contents = carried
+            .iter()
+            .map(|key| self.queue.row(key.position.sequence).content);
+        // One that cannot be taken spoils the whole digest.
+        let content = contents
+            .max_by_key(Content::badness)
+            .unwrap_or(Content::Good(1));
         let parts = match content {
-            Content::Good(parts) => parts,
-            Content::Bad | Content::Impossible => 1,
+            Content::Good(parts) if lease.digest.is_none() => parts,
+            Content::Good(_) | Content::Bad | Content::Impossible => 1,
         };
         assert!(order.part < parts);
         assert!((0..order.part).all(|part| self.promises.has(sequence, part)));
-        let response = place.request(self.now, content, &mut self.rng);
+        let place = self.places.get_mut(&lease.destination.id).unwrap();
+        let house = self.houses.entry(place.character).or_default();
+        let response = if place.character == Character::Tenant && lease.credential.id != TENANTS {
+            Place::new(Character::Healthy).request(self.now, content, house, &mut self.rng)
+        } else {
+            place.request(self.now, content, house, &mut self.rng)
+        };
         if response.taken {
             let lost = matches!(response.answer, Answer::MaybeAccepted { .. });
-            self.promises.taken(sequence, order.part, lost);
+            for (sequence, part) in takes {
+                self.promises.taken(sequence, part);
+                if lost {
+                    self.promises.lost(sequence, part);
+                }
+            }
         }
         let answered = Box::new(Answered {
             ticket: order.ticket,
@@ -226,12 +319,12 @@ impl World {
             started_at: self.clocks().utc,
             took: response.took,
         });
-        let (run, lane) = (self.run, lease.destination.id);
+        let run = self.run;
         self.after(
             response.took,
             Happening::Answer {
                 run,
-                lane,
+                lease: order.lease,
                 answered,
             },
         );
@@ -240,9 +333,14 @@ impl World {
     /// What is being written is on disk now: how many, how many with an attempt.
     pub(crate) fn write(&mut self) -> (usize, usize) {
         let written = std::mem::take(&mut self.writing);
+        self.writes += written.len() as u64;
         for settlement in &written {
-            self.queue.settle(settlement);
-            self.promises.recorded(settlement);
+            let ended = self.queue.settle(settlement);
+            let waits = self.queue.waits(settlement.lease.position.sequence);
+            self.promises.recorded(settlement, waits);
+            for sequence in ended {
+                self.conclude(sequence);
+            }
         }
         let attempts = written
             .iter()

@@ -1,12 +1,20 @@
-//! The queue as a model: what is durable, and what this run has handed out.
+//! The queue as a model: what is durable, and what this run has handed out. What has
+//! ended is forgotten once its end was looked at, so that a long run needs no more
+//! memory than what is on its way.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use common::{DestinationId, Severity};
 use consumer::{
-    domain::{Lease, Outcome, Position, Progress, Settlement},
+    domain::{Digest, Lease, LeaseKey, Outcome, Position, Progress, Settlement},
     ports::{ParkedLane, Received},
 };
+
+use crate::{service::Content, sparse::Sparse};
 
 /// What is on disk about a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,53 +25,138 @@ pub(crate) enum State {
     Waiting,
     /// Set aside.
     Parked,
+    /// Part of a digest that another one leads.
+    Digested,
     /// Ended well.
     Delivered,
     /// Ended as a dead letter.
     Dead,
+    /// Somebody cancelled it; a request under way may still deliver it.
+    Cancelled,
 }
 
-struct Row {
-    lease: Lease,
-    state: State,
+impl State {
+    fn is_final(self) -> bool {
+        matches!(self, State::Delivered | State::Dead | State::Cancelled)
+    }
+}
+
+pub(crate) struct Row {
+    pub(crate) lease: Lease,
+    pub(crate) state: State,
+    pub(crate) content: Content,
+    /// In simulated time.
+    pub(crate) accepted_at: Duration,
+    /// Why it is dead.
+    pub(crate) reason: String,
 }
 
 /// Survives a crash, but for what was handed out.
 #[derive(Default)]
 pub(crate) struct Queue {
-    rows: Vec<Row>,
+    rows: Sparse<Row>,
+    accepted: u64,
     unfinished: BTreeSet<u64>,
     parked: BTreeMap<(DestinationId, Severity), BTreeSet<u64>>,
+    /// What each digest that has not ended carries, by its lead.
+    digests: HashMap<u64, (Arc<Digest>, Box<[LeaseKey]>)>,
+    pub(crate) folded: u64,
+    pub(crate) taken_apart: u64,
     /// Of this run.
     waiting: VecDeque<u64>,
     fresh: [VecDeque<u64>; 3],
     begun_with: u64,
     caught_up: bool,
+    /// This run is to be told of them.
+    cancelled: Vec<LeaseKey>,
 }
 
 impl Queue {
-    /// Stores a delivery; its sequence number is its index.
-    pub(crate) fn accept(&mut self, lease: Lease) {
+    /// Stores a delivery.
+    pub(crate) fn accept(&mut self, lease: Lease, content: Content, now: Duration) {
         let sequence = lease.position.sequence;
-        assert_eq!(sequence, self.next_sequence());
+        assert_eq!(sequence, self.accepted);
+        self.accepted += 1;
         self.fresh[usize::from(lease.alert.severity.code())].push_back(sequence);
         self.unfinished.insert(sequence);
-        self.rows.push(Row {
+        let row = Row {
             lease,
             state: State::Open,
-        });
+            content,
+            accepted_at: now,
+            reason: String::new(),
+        };
+        self.rows.insert(sequence, row);
     }
 
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.rows.len() as u64
+        self.accepted
     }
 
-    pub(crate) fn state(&self, sequence: u64) -> State {
-        self.row(sequence).state
+    /// One that is not forgotten.
+    pub(crate) fn row(&self, sequence: u64) -> &Row {
+        let row = self.rows.get(&sequence);
+        row.unwrap_or_else(|| panic!("{sequence} has ended and is still spoken of"))
     }
 
-    pub(crate) fn lease(&self, sequence: u64) -> &Lease {
-        &self.row(sequence).lease
+    fn row_mut(&mut self, sequence: u64) -> &mut Row {
+        let row = self.rows.get_mut(&sequence);
+        row.unwrap_or_else(|| panic!("{sequence} has ended and is still spoken of"))
+    }
+
+    /// Whether a wait is on record with it.
+    pub(crate) fn waits(&self, sequence: u64) -> bool {
+        self.row(sequence).lease.progress.wait.is_some()
+    }
+
+    /// Takes out one that has ended; `None` where it has not, or must be remembered:
+    /// it leads a digest, or this run was not told that it is cancelled.
+    pub(crate) fn forget(&mut self, sequence: u64) -> Option<Row> {
+        let row = self.rows.get(&sequence)?;
+        let key = row.lease.key();
+        if !row.state.is_final()
+            || self.digests.contains_key(&sequence)
+            || self.cancelled.contains(&key)
+        {
+            return None;
+        }
+        self.rows.remove(&sequence)
+    }
+
+    /// Cancels a delivery, unless it has ended or is part of a digest. Answers the
+    /// lane whose `Retry-After` was on record with it, and is no more; and whether
+    /// this run has been handed it.
+    pub(crate) fn cancel(&mut self, sequence: u64) -> Option<(DestinationId, bool)> {
+        let row = self.rows.get(&sequence)?;
+        let key = row.lease.key();
+        let is_digest = self.digests.contains_key(&sequence);
+        if row.state.is_final() || row.state == State::Digested || is_digest {
+            return None;
+        }
+        let wait = row.lease.progress.wait;
+        self.become_state(key, State::Cancelled);
+        let before = self.waiting.len();
+        self.waiting.retain(|other| *other != sequence);
+        let is_known = self.waiting.len() == before;
+        let line = &mut self.fresh[usize::from(key.severity.code())];
+        if let Ok(place) = line.binary_search(&sequence) {
+            line.remove(place);
+        }
+        self.row_mut(sequence).lease.progress.wait = None;
+        self.cancelled.push(key);
+        wait.filter(|wait| wait.asked)
+            .map(|_| (key.destination, is_known))
+    }
+
+    /// Those cancelled that this run was not told of, and never will be.
+    pub(crate) fn untold(&mut self) -> Vec<u64> {
+        let untold = std::mem::take(&mut self.cancelled);
+        untold.iter().map(|key| key.position.sequence).collect()
+    }
+
+    /// The first that has not ended, from there on.
+    pub(crate) fn unfinished_from(&self, sequence: u64) -> Option<u64> {
+        self.unfinished.range(sequence..).next().copied()
     }
 
     pub(crate) fn unfinished(&self) -> usize {
@@ -77,14 +170,22 @@ impl Queue {
         self.begun_with = self.next_sequence();
         self.caught_up = false;
         for sequence in &self.unfinished {
-            let row = &self.rows[*sequence as usize];
+            let row = self.row(*sequence);
             match row.state {
+                // A digest whose lead was cancelled before it was folded.
+                State::Cancelled if self.digests.contains_key(sequence) => {
+                    self.waiting.push_back(*sequence);
+                }
                 State::Waiting => self.waiting.push_back(*sequence),
                 State::Open => {
                     let severity = row.lease.alert.severity;
                     self.fresh[usize::from(severity.code())].push_back(*sequence);
                 }
-                State::Parked | State::Delivered | State::Dead => {}
+                State::Parked
+                | State::Digested
+                | State::Delivered
+                | State::Dead
+                | State::Cancelled => {}
             }
         }
         self.parked
@@ -100,6 +201,9 @@ impl Queue {
 
     /// `None` where the real one would wait.
     pub(crate) fn receive(&mut self, room: usize) -> Option<Received> {
+        if !self.cancelled.is_empty() {
+            return Some(Received::Cancelled(std::mem::take(&mut self.cancelled)));
+        }
         let backlog = !self.waiting.is_empty()
             || self
                 .fresh
@@ -140,41 +244,151 @@ impl Queue {
             .collect()
     }
 
-    pub(crate) fn settle(&mut self, settlement: &Settlement) {
+    /// The digest on record that a delivery leads, and what it carries.
+    pub(crate) fn digest(&self, lead: u64) -> Option<(&Arc<Digest>, &[LeaseKey])> {
+        let (digest, members) = self.digests.get(&lead)?;
+        Some((digest, members))
+    }
+
+    /// Records an outcome; answers what ended by it.
+    pub(crate) fn settle(&mut self, settlement: &Settlement) -> Vec<u64> {
         let sequence = settlement.lease.position.sequence;
-        let row = &mut self.rows[sequence as usize];
-        if matches!(row.state, State::Delivered | State::Dead) {
-            return;
+        match &settlement.outcome {
+            Outcome::Folded { digest, members } => {
+                self.fold(settlement.lease, digest, members);
+                return Vec::new();
+            }
+            Outcome::TakenApart => return self.take_apart(sequence),
+            _ => {}
         }
-        let lane = (settlement.lease.destination, settlement.lease.severity);
-        let parked = self.parked.entry(lane).or_default();
-        parked.remove(&sequence);
+        let outcome = &settlement.outcome;
+        if outcome.is_final()
+            && let Some((_, members)) = self.digests.remove(&sequence)
+        {
+            assert_ne!(*outcome, Outcome::Cancelled, "a digest is not cancelled");
+            for member in &members {
+                self.finish(*member, outcome);
+            }
+            // The lead may have been cancelled: then it is none of them.
+            let mut ended: Vec<_> = members.iter().map(|key| key.position.sequence).collect();
+            if !ended.contains(&sequence) {
+                self.unfinished.remove(&sequence);
+                ended.push(sequence);
+            }
+            return ended;
+        }
+        if self.row(sequence).state == State::Cancelled && !self.digests.contains_key(&sequence) {
+            if *outcome == Outcome::Delivered {
+                self.finish(settlement.lease, outcome);
+            }
+            return match outcome.is_final() {
+                true => vec![sequence],
+                false => Vec::new(),
+            };
+        }
+        assert!(
+            !self.row(sequence).state.is_final() || self.digests.contains_key(&sequence),
+            "{sequence} is {:?} and becomes {outcome:?}",
+            self.row(sequence).state
+        );
         let mut wait = None;
-        row.state = match &settlement.outcome {
-            Outcome::Delivered => State::Delivered,
-            Outcome::Dead { .. } => State::Dead,
-            Outcome::PartSent => State::Open,
+        match outcome {
+            Outcome::PartSent => self.become_state(settlement.lease, State::Open),
             Outcome::Waiting(until) => {
                 wait = Some(*until);
-                State::Waiting
+                if !self.digests.contains_key(&sequence) {
+                    self.become_state(settlement.lease, State::Waiting);
+                }
             }
-            Outcome::Parked => {
-                parked.insert(sequence);
-                State::Parked
-            }
-        };
+            Outcome::Parked => self.become_state(settlement.lease, State::Parked),
+            outcome => self.finish(settlement.lease, outcome),
+        }
         let attempts = settlement.attempt.as_ref().map(|attempt| attempt.number);
-        row.lease.progress = Progress {
-            attempts: attempts.unwrap_or(row.lease.progress.attempts),
+        let progress = &mut self.row_mut(sequence).lease.progress;
+        *progress = Progress {
+            attempts: attempts.unwrap_or(progress.attempts),
             parts_sent: settlement.parts_sent,
             wait,
+            ..Progress::default()
         };
-        if matches!(row.state, State::Delivered | State::Dead) {
-            self.unfinished.remove(&sequence);
+        match outcome.is_final() {
+            true => vec![sequence],
+            false => Vec::new(),
         }
     }
 
-    fn row(&self, sequence: u64) -> &Row {
-        &self.rows[sequence as usize]
+    /// What was cancelled meanwhile stays so; the digest carries the others, even
+    /// where its lead is among the cancelled.
+    fn fold(&mut self, lead: LeaseKey, digest: &Arc<Digest>, members: &[LeaseKey]) {
+        let mut carried = Vec::with_capacity(members.len());
+        for member in members {
+            let state = self.row(member.position.sequence).state;
+            if state == State::Cancelled {
+                continue;
+            }
+            assert!(
+                matches!(state, State::Open | State::Waiting | State::Parked),
+                "{member:?} is folded though {state:?}"
+            );
+            let state = match *member == lead {
+                true => State::Waiting,
+                false => State::Digested,
+            };
+            self.become_state(*member, state);
+            self.row_mut(member.position.sequence).lease.progress.wait = None;
+            carried.push(*member);
+        }
+        let sequence = lead.position.sequence;
+        let lead = &mut self.row_mut(sequence).lease;
+        lead.digest = Some(Arc::clone(digest));
+        self.folded += carried.len() as u64;
+        self.unfinished.insert(sequence);
+        let carried = carried.into_boxed_slice();
+        self.digests.insert(sequence, (Arc::clone(digest), carried));
+    }
+
+    fn take_apart(&mut self, lead: u64) -> Vec<u64> {
+        let (_, members) = self.digests.remove(&lead).expect("it is a digest");
+        self.taken_apart += 1;
+        self.row_mut(lead).lease.digest = None;
+        for member in members {
+            self.become_state(member, State::Parked);
+        }
+        if self.row(lead).state == State::Cancelled {
+            self.unfinished.remove(&lead);
+            return vec![lead];
+        }
+        Vec::new()
+    }
+
+    fn finish(&mut self, key: LeaseKey, outcome: &Outcome) {
+        let state = match outcome {
+            Outcome::Delivered => State::Delivered,
+            Outcome::Cancelled => State::Cancelled,
+            Outcome::Dead { reason } => {
+                self.row_mut(key.position.sequence)
+                    .reason
+                    .clone_from(reason);
+                State::Dead
+            }
+            other => panic!("{other:?} is no end"),
+        };
+        self.become_state(key, state);
+    }
+
+    fn become_state(&mut self, key: LeaseKey, state: State) {
+        let sequence = key.position.sequence;
+        let was = std::mem::replace(&mut self.row_mut(sequence).state, state);
+        let lane = (key.destination, key.severity);
+        if state == State::Parked {
+            self.parked.entry(lane).or_default().insert(sequence);
+        } else if was == State::Parked
+            && let Some(parked) = self.parked.get_mut(&lane)
+        {
+            parked.remove(&sequence);
+        }
+        if state.is_final() {
+            self.unfinished.remove(&sequence);
+        }
     }
 }

@@ -7,7 +7,7 @@ use consumer::domain::{Answer, Fault, Refusal};
 use rand::{RngExt, rngs::Xoshiro256PlusPlus};
 
 /// What a destination is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Character {
     /// Fast and without fault, with few deliveries: must never be held up.
     Quiet,
@@ -23,6 +23,28 @@ pub(crate) enum Character {
     Forgetful,
     /// Never answers well.
     Gone,
+    /// On a host that is away as a whole now and then.
+    Housed,
+    /// Of a workspace whose token is revoked now and then.
+    Tenant,
+}
+
+/// A host, or a workspace, with times at which it refuses everybody.
+#[derive(Default)]
+pub(crate) struct House {
+    away_until: Duration,
+    next_outage: Duration,
+}
+
+impl House {
+    /// Whether it refuses now. Outages last from seconds to an hour.
+    fn is_away(&mut self, now: Duration, rng: &mut Xoshiro256PlusPlus) -> bool {
+        if now >= self.next_outage {
+            self.away_until = now + Duration::from_secs(rng.random_range(5..3600));
+            self.next_outage = self.away_until + Duration::from_secs(rng.random_range(30..2000));
+        }
+        now < self.away_until
+    }
 }
 
 /// What a text is like.
@@ -34,6 +56,17 @@ pub(crate) enum Content {
     Bad,
     /// It is refused for good.
     Impossible,
+}
+
+impl Content {
+    /// The worst one of a digest decides.
+    pub(crate) fn badness(&self) -> u8 {
+        match self {
+            Content::Good(_) => 0,
+            Content::Bad => 1,
+            Content::Impossible => 2,
+        }
+    }
 }
 
 /// One destination.
@@ -73,6 +106,7 @@ impl Place {
         &mut self,
         now: Duration,
         content: Content,
+        house: &mut House,
         rng: &mut Xoshiro256PlusPlus,
     ) -> Response {
         let took = Duration::from_micros(match self.character {
@@ -114,7 +148,19 @@ impl Place {
                 }
                 self.tokens -= 1.0;
             }
-            Character::Quiet | Character::Healthy | Character::Slow | Character::Forgetful => {}
+            Character::Housed if house.is_away(now, rng) => {
+                return refused(Fault::Host, false, None, "connection refused");
+            }
+            Character::Tenant if house.is_away(now, rng) => {
+                let lasting = rng.random_bool(0.5);
+                return refused(Fault::Credential, lasting, None, "invalid_auth");
+            }
+            Character::Quiet
+            | Character::Healthy
+            | Character::Slow
+            | Character::Forgetful
+            | Character::Housed
+            | Character::Tenant => {}
         }
         match content {
             Content::Good(_) => {}

@@ -2,39 +2,42 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use common::{
-    Alert, AlertId, ChannelKind, Credential, CredentialId, Destination, DestinationId, Gtid, Now,
-    Recipients, Secret, Severity, UtcMillis,
+    ChannelKind, Credential, CredentialId, Destination, DestinationId, Gtid, Now, Secret, Severity,
+    UtcMillis,
 };
 use consumer::{
     application::engine::{Answered, Engine, Event},
-    domain::{Answer, Lease, Position, Progress, Settlement},
+    domain::{Answer, Lease, Position, Settlement},
 };
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use crate::{
-    process::MEMORY,
     promises::Promises,
-    queue::{Queue, State},
-    service::{Character, Content, Place},
+    queue::Queue,
+    service::{Character, House, Place},
 };
 
-const LANES: usize = 300;
-const QUIET_LANES: usize = 20;
+pub(crate) const LANES: usize = 400;
+pub(crate) const HOUSED_LANES: usize = 70;
+pub(crate) const TENANT_LANES: usize = 30;
+pub(crate) const QUIET_LANES: usize = 20;
+/// The credential that tenants share, which is revoked now and then.
+pub(crate) const TENANTS: CredentialId = CredentialId(1);
 const START_UTC: i64 = 1_800_000_000_000;
-
 /// Something that is going to happen.
 #[derive(Debug)]
 pub(crate) enum Happening {
     Accept,
+    Cancel,
     Answer {
         run: u32,
-        lane: DestinationId,
+        lease: Arc<Lease>,
         answered: Box<Answered>,
     },
     Written {
@@ -57,6 +60,7 @@ pub(crate) enum Happening {
         run: u32,
     },
     End {
+        run: u32,
         gently: bool,
     },
     Start,
@@ -100,8 +104,6 @@ pub(crate) struct World {
     pub(crate) promises: Promises,
     pub(crate) places: HashMap<DestinationId, Place>,
     pub(crate) destinations: Vec<Arc<Destination>>,
-    pub(crate) contents: Vec<Content>,
-    pub(crate) accepted_at: Vec<Duration>,
     pub(crate) left_to_accept: u64,
 
     pub(crate) run: u32,
@@ -112,12 +114,54 @@ pub(crate) struct World {
     /// Decided, not being written yet; and being written.
     pub(crate) decided: Vec<Settlement>,
     pub(crate) writing: Vec<Settlement>,
+    /// Settlements decided and written so far, by this process.
+    pub(crate) decisions: u64,
+    pub(crate) writes: u64,
+    /// Cancelled, and this process knows; what it decided before is on its way.
+    pub(crate) fading: VecDeque<(u64, u64)>,
+    /// After so many more actions the process dies.
+    pub(crate) actions_left: Option<u32>,
     pub(crate) most_held: usize,
+    pub(crate) most_unfinished: usize,
+    pub(crate) dead: u64,
+    pub(crate) dead_of_age: u64,
+    pub(crate) cancelled: u64,
+    /// By how much the wall clock was set, all told.
+    pub(crate) set_by: Duration,
+    /// Two runs of one seed end with the same.
+    pub(crate) fingerprint: u64,
     pub(crate) crashes: u32,
     pub(crate) clocks_to_set: u32,
     pub(crate) next_quiet: usize,
     pub(crate) gtid: Gtid,
-    pub(crate) credential: Arc<Credential>,
+    pub(crate) houses: HashMap<Character, House>,
+    /// One a destination, and the one that tenants share.
+    pub(crate) credentials: Vec<Arc<Credential>>,
+    pub(crate) tenants: Arc<Credential>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "after {} deliveries in {:.1} s",
+                self.queue.next_sequence(),
+                self.now.as_secs_f64()
+            );
+        }
+    }
+}
+
+/// A kind of channel that is never sent digests.
+pub(crate) fn plain() -> ChannelKind {
+    ChannelKind::new("plain")
+}
+
+fn credential(id: CredentialId) -> Arc<Credential> {
+    Arc::new(Credential {
+        id,
+        secret: Secret::new("token"),
+    })
 }
 
 impl World {
@@ -133,8 +177,6 @@ impl World {
             promises: Promises::default(),
             places: HashMap::new(),
             destinations: Vec::new(),
-            contents: Vec::new(),
-            accepted_at: Vec::new(),
             left_to_accept: deliveries,
             run: 0,
             began: Duration::ZERO,
@@ -143,19 +185,32 @@ impl World {
             wake: None,
             decided: Vec::new(),
             writing: Vec::new(),
+            decisions: 0,
+            writes: 0,
+            fading: VecDeque::new(),
+            actions_left: None,
             most_held: 0,
+            most_unfinished: 0,
+            dead: 0,
+            dead_of_age: 0,
+            cancelled: 0,
+            set_by: Duration::ZERO,
+            fingerprint: 0,
             crashes: 0,
             clocks_to_set: 10,
             next_quiet: 0,
             gtid: Gtid::random(),
-            credential: Arc::new(Credential {
-                id: CredentialId(1),
-                secret: Secret::new("token"),
-            }),
+            houses: HashMap::new(),
+            credentials: (0..LANES as i64)
+                .map(|index| credential(CredentialId(1000 + index)))
+                .collect(),
+            tenants: credential(TENANTS),
         };
         for index in 0..LANES {
             let character = match index {
                 _ if index < QUIET_LANES => Character::Quiet,
+                _ if index < QUIET_LANES + HOUSED_LANES => Character::Housed,
+                _ if index < QUIET_LANES + HOUSED_LANES + TENANT_LANES => Character::Tenant,
                 _ if index % 100 == 99 => Character::Gone,
                 _ => [
                     Character::Healthy,
@@ -166,12 +221,22 @@ impl World {
                     Character::Forgetful,
                 ][index % 6],
             };
-            let destination = Destination::new(ChannelKind::SLACK, "", &index.to_string());
+            let kind = if index % 2 == 0 {
+                ChannelKind::SLACK
+            } else {
+                plain()
+            };
+            let host = match character {
+                Character::Housed => "https://house",
+                _ => "",
+            };
+            let destination = Destination::new(kind, host, &index.to_string());
             world.places.insert(destination.id, Place::new(character));
             world.destinations.push(Arc::new(destination));
         }
         world.after(Duration::ZERO, Happening::Start);
         world.after(Duration::ZERO, Happening::Accept);
+        world.after(Duration::from_secs(1), Happening::Cancel);
         world
     }
 
@@ -205,34 +270,46 @@ impl World {
             self.now = next.at;
             self.happen(next.happening);
             self.drive();
+            self.look_at_the_oldest();
         }
-        self.look_at_every_end();
+        println!("{}", self.summary());
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Accept => self.accept(),
             Happening::Start => self.start(),
-            Happening::End { gently } => self.end(gently),
+            Happening::End { run, gently } if run == self.run => self.end(gently),
             // One that is set while no process runs is as good as time that passed.
             Happening::SetClock if self.engine.is_some() => {
-                self.utc_offset += self.rng.random_range(-3_600_000..3_600_000);
+                let by: i64 = self.rng.random_range(-3_600_000..3_600_000);
+                self.utc_offset += by;
+                self.set_by += Duration::from_millis(by.unsigned_abs());
                 self.clock_was_set = true;
             }
+            Happening::Cancel => self.cancel(),
             Happening::Answer {
                 run,
-                lane,
+                lease,
                 answered,
             } if run == self.run => {
+                let own = [lease.key()];
+                let carried = match self.queue.digest(lease.position.sequence) {
+                    Some((_, members)) if lease.digest.is_some() => members,
+                    _ => &own,
+                };
+                self.promises
+                    .answered(self.now, &lease, carried, &answered.answer);
                 if let Answer::Refused(refusal) = &answered.answer
                     && let Some(span) = refusal.retry_after
                 {
-                    self.promises.asked(lane, self.now + span);
+                    self.promises.asked(lease.destination.id, self.now + span);
                 }
                 self.tell(Event::Answered(*answered));
             }
             Happening::Written { run } if run == self.run => {
                 let (settlements, attempts) = self.write();
+                self.let_fade();
                 self.tell(Event::Recorded {
                     settlements,
                     attempts,
@@ -276,107 +353,8 @@ impl World {
             | Happening::Fetch { .. }
             | Happening::Fetched { .. }
             | Happening::Wake { .. }
+            | Happening::End { .. }
             | Happening::SetClock => {}
         }
-    }
-
-    /// An alert, or a storm of them to one destination.
-    pub(crate) fn accept(&mut self) {
-        let severity = match self.rng.random_range(0..10) {
-            0 => Severity::High,
-            1..=6 => Severity::Normal,
-            _ => Severity::Low,
-        };
-        if self.rng.random_bool(0.005) {
-            let lane = self.rng.random_range(QUIET_LANES..LANES);
-            for _ in 0..self.rng.random_range(10..300) {
-                self.accept_one(lane, severity);
-            }
-        } else {
-            for _ in 0..self.rng.random_range(1..=5) {
-                let lane = self.rng.random_range(QUIET_LANES..LANES);
-                self.accept_one(lane, severity);
-            }
-        }
-        // One quiet destination after the other, so each gets one in seconds.
-        if self.rng.random_bool(0.05) {
-            self.next_quiet = (self.next_quiet + 1) % QUIET_LANES;
-            self.accept_one(self.next_quiet, severity);
-        }
-        if self.left_to_accept > 0 {
-            let pause = self.micros(0, 50_000);
-            self.after(pause, Happening::Accept);
-        }
-    }
-
-    pub(crate) fn accept_one(&mut self, lane: usize, severity: Severity) {
-        if self.left_to_accept == 0 {
-            return;
-        }
-        self.left_to_accept -= 1;
-        let content = match self.rng.random_range(0..1000) {
-            _ if lane < QUIET_LANES => Content::Good(1),
-            0..10 => Content::Bad,
-            10..15 => Content::Impossible,
-            15..65 => Content::Good(self.rng.random_range(2..5)),
-            _ => Content::Good(1),
-        };
-        self.contents.push(content);
-        self.accepted_at.push(self.now);
-        let alert = Alert {
-            id: AlertId(Default::default()),
-            gtid: self.gtid.clone(),
-            severity,
-            message: Box::default(),
-            targets: Box::default(),
-            accepted_at: self.clocks().utc,
-        };
-        self.queue.accept(Lease {
-            position: Position {
-                sequence: self.queue.next_sequence(),
-                ordinal: 0,
-            },
-            alert: Arc::new(alert),
-            destination: Arc::clone(&self.destinations[lane]),
-            credential: Arc::clone(&self.credential),
-            recipients: Recipients::new(),
-            progress: Progress::default(),
-        });
-    }
-
-    fn look_at_every_end(&self) {
-        let mut dead = 0;
-        for sequence in 0..self.queue.next_sequence() {
-            let content = self.contents[usize::try_from(sequence).unwrap()];
-            let place = &self.places[&self.queue.lease(sequence).destination.id];
-            match (self.queue.state(sequence), content) {
-                (State::Delivered, Content::Good(parts)) => {
-                    assert!((0..parts).all(|part| self.promises.has(sequence, part)));
-                }
-                (State::Dead, Content::Bad | Content::Impossible) => dead += 1,
-                (State::Dead, Content::Good(_)) if place.is_hopeless() => dead += 1,
-                (state, content) => {
-                    panic!(
-                        "{sequence} ({content:?}, {:?}) ended {state:?}",
-                        place.character
-                    );
-                }
-            }
-        }
-        assert!(
-            self.most_held <= MEMORY + 4 * LANES,
-            "{} deliveries were in memory at once",
-            self.most_held
-        );
-        println!(
-            "{} deliveries in {} h: {dead} dead, {} sent twice, {} crashes with at most {} requests \
-             unrecorded, at most {} in memory",
-            self.queue.next_sequence(),
-            self.now.as_secs() / 3600,
-            self.promises.repeated,
-            self.crashes,
-            self.promises.worst_crash,
-            self.most_held,
-        );
     }
 }

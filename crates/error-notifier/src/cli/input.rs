@@ -28,17 +28,46 @@ pub(crate) struct TokenSource {
 impl TokenSource {
     /// The token; `None` where none was given.
     pub(crate) fn read(self) -> Result<Option<Secret>, Failure> {
-        let token = match (self.token, self.token_file) {
-            (Some(dash), _) if dash.expose() == "-" => Secret::new(stdin()?),
-            (Some(token), _) => token,
-            (None, Some(path)) => Secret::new(file(&path)?),
-            (None, None) => return Ok(None),
-        };
-        if token.expose().is_empty() {
-            return Err(Failure::BadInput("the token is empty".to_owned()));
-        }
-        Ok(Some(token))
+        read_secret("token", self.token, self.token_file)
     }
+}
+
+/// What a destination asks for, and where it is read from.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct CredentialSource {
+    /// Slack token or webhook secret (whsec_…), or - to read it from standard input,
+    /// which keeps it out of the process list
+    #[arg(long, value_name = "CREDENTIAL", value_parser = secret)]
+    credential: Option<Secret>,
+
+    /// File that holds the Slack token or webhook secret
+    #[arg(long, value_name = "FILE")]
+    credential_file: Option<PathBuf>,
+}
+
+impl CredentialSource {
+    /// The credential; `None` where none was given.
+    pub(crate) fn read(self) -> Result<Option<Secret>, Failure> {
+        read_secret("credential", self.credential, self.credential_file)
+    }
+}
+
+fn read_secret(
+    word: &str,
+    given: Option<Secret>,
+    path: Option<PathBuf>,
+) -> Result<Option<Secret>, Failure> {
+    let secret = match (given, path) {
+        (Some(dash), _) if dash.expose() == "-" => Secret::new(stdin()?),
+        (Some(secret), _) => secret,
+        (None, Some(path)) => Secret::new(file(&path)?),
+        (None, None) => return Ok(None),
+    };
+    if secret.expose().is_empty() {
+        return Err(Failure::BadInput(format!("the {word} is empty")));
+    }
+    Ok(Some(secret))
 }
 
 /// Standard input as text, without the line end that ends it.

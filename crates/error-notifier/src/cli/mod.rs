@@ -1,6 +1,9 @@
 //! What a person types: the commands, their arguments, and what they print.
 
+pub(crate) mod alert;
 pub(crate) mod backup;
+pub(crate) mod dead_letter;
+mod destination;
 pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod group;
@@ -8,6 +11,7 @@ mod input;
 pub(crate) mod send;
 mod table;
 pub(crate) mod user;
+mod watch;
 
 use std::io::Write;
 
@@ -39,7 +43,7 @@ Examples:
 /// Tells the right people about incidents, in real time
 ///
 /// A service that takes alerts over HTTP, stores them safely, and delivers each
-/// to everyone whom it concerns, through Slack.
+/// to everyone whom it concerns, through Slack and webhooks.
 #[derive(Parser)]
 #[command(name = PROGRAM, version = env!("ERROR_NOTIFIER_VERSION"), after_help = AFTER_HELP)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
@@ -73,7 +77,21 @@ pub(crate) enum Command {
     #[command(after_help = send::EXAMPLES)]
     Send(send::Send),
 
-    /// List, show, add, change, remove and test users
+    /// List, show, cancel and watch alerts
+    #[command(after_help = alert::EXAMPLES)]
+    Alert {
+        #[command(subcommand)]
+        command: alert::AlertCommand,
+    },
+
+    /// List, show, replay and discard deliveries that were given up
+    #[command(after_help = dead_letter::EXAMPLES)]
+    DeadLetter {
+        #[command(subcommand)]
+        command: dead_letter::DeadLetterCommand,
+    },
+
+    /// List, show, add, change, remove and test users, and where they are told
     #[command(after_help = user::EXAMPLES)]
     User {
         #[command(subcommand)]

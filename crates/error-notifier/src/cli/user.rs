@@ -5,6 +5,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::destination;
 use super::failure::Failure;
 use super::input::TokenSource;
 use super::table::{printable, table};
@@ -39,6 +40,12 @@ pub(crate) enum UserCommand {
     Remove(One),
     /// Send a trial message to one user
     Test(One),
+    /// List, add and remove the places where a user is told
+    #[command(after_help = destination::EXAMPLES)]
+    Destination {
+        #[command(subcommand)]
+        command: destination::DestinationCommand,
+    },
 }
 
 /// Arguments of `user list`.
@@ -118,6 +125,7 @@ pub(crate) async fn run(command: UserCommand) -> Result<(), Failure> {
         UserCommand::Set(arguments) => set(arguments).await,
         UserCommand::Remove(arguments) => remove(arguments).await,
         UserCommand::Test(arguments) => test(arguments).await,
+        UserCommand::Destination { command } => destination::run(command).await,
     }
 }
 

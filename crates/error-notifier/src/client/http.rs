@@ -22,6 +22,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// An answer that is held in memory whole: larger than any page of a list.
 const WHOLE_ANSWER: usize = 64 << 20;
 const GTID: HeaderName = HeaderName::from_static("x-global-transaction-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A request to be sent.
@@ -32,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) content: Content,
     /// The `Idempotency-Key` header: visible ASCII.
     pub(crate) idempotency_key: Option<String>,
+    /// The `Last-Event-ID` header of a stream that is gone on with.
+    pub(crate) last_event_id: Option<String>,
 }
 
 /// What a request carries.
@@ -60,6 +63,7 @@ impl Call {
             path: path.into(),
             content,
             idempotency_key: None,
+            last_event_id: None,
         }
     }
 }
@@ -159,6 +163,9 @@ impl Client {
         }
         if let Some(key) = &call.idempotency_key {
             request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(id) = &call.last_event_id {
+            request = request.header(LAST_EVENT_ID, id);
         }
         request
             .body(Full::new(body))

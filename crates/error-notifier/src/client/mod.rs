@@ -6,4 +6,5 @@
 pub(crate) mod directory;
 pub(crate) mod envelope;
 pub(crate) mod error;
+pub(crate) mod history;
 pub(crate) mod http;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
 
-use super::values::{self, BaseUrl, LogFilter, LogFormat, LogHttp, Pace};
+use super::values::{self, BaseUrl, Kinds, LogFilter, LogFormat, LogHttp, Networks, Pace, Zone};
 
 // Where the settings come from; part of every command. Not a doc comment, which
 // clap would take for the description of the program.
@@ -65,6 +65,12 @@ pub(crate) struct ServeSettings {
     pub(crate) delivery: DeliverySettings,
 
     #[command(flatten)]
+    pub(crate) webhooks: WebhookSettings,
+
+    #[command(flatten)]
+    pub(crate) digests: DigestSettings,
+
+    #[command(flatten)]
     pub(crate) history: HistorySettings,
 
     #[command(flatten)]
@@ -115,6 +121,12 @@ pub(crate) struct DemoSettings {
     pub(crate) delivery: DeliverySettings,
 
     #[command(flatten)]
+    pub(crate) webhooks: WebhookSettings,
+
+    #[command(flatten)]
+    pub(crate) digests: DigestSettings,
+
+    #[command(flatten)]
     pub(crate) history: HistorySettings,
 
     #[command(flatten)]
@@ -163,6 +175,62 @@ pub(crate) struct DeliverySettings {
     /// Requests to external services under way at once (1 to 65536)
     #[arg(long, env = "ERROR_NOTIFIER_MAX_IN_FLIGHT", default_value = "512", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=65_536))]
     pub(crate) max_in_flight: u32,
+}
+
+/// How a storm stays readable.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Digests")]
+pub(crate) struct DigestSettings {
+    /// Fold what waits for a destination into digests where its pace takes longer than
+    /// this to carry it one by one: 10s, 1m, … (1s to 1h)
+    #[arg(long, env = "ERROR_NOTIFIER_DIGEST_AFTER", default_value = "10s", value_name = "TIME", value_parser = values::digest_after)]
+    pub(crate) digest_after: Duration,
+
+    /// The channels that are sent digests: `slack`, `webhook`, both, or `none`
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_DIGESTS",
+        default_value = "slack",
+        value_name = "CHANNELS"
+    )]
+    pub(crate) digests: Kinds,
+
+    /// In which the times in digests are shown: Asia/Seoul, UTC, …
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_TIMEZONE",
+        default_value = "UTC",
+        value_name = "ZONE"
+    )]
+    pub(crate) timezone: Zone,
+}
+
+/// How webhooks are called.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Webhooks")]
+pub(crate) struct WebhookSettings {
+    /// Requests a second to one webhook, above 0, or `unlimited`
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_WEBHOOK_PACE",
+        default_value = "10",
+        value_name = "PER_SECOND"
+    )]
+    pub(crate) webhook_pace: Pace,
+
+    /// Requests that one webhook takes at once before the pace holds (1 to 10000)
+    #[arg(long, env = "ERROR_NOTIFIER_WEBHOOK_BURST", default_value = "20", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) webhook_burst: u32,
+
+    /// Networks that webhooks may be in besides the public Internet, and in which http
+    /// will do: 10.0.0.0/8,fd00::/8, … or `none`
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_WEBHOOK_ALLOW",
+        default_value = "none",
+        value_name = "NETWORKS"
+    )]
+    pub(crate) webhook_allow: Networks,
 }
 
 /// What is kept of the past.

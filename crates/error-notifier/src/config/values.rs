@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use channels::guard::{MalformedNetwork, Network};
 use clap::ValueEnum;
+use common::ChannelKind;
 use hyper::Uri;
-use jiff::{Span, SpanRelativeTo};
+use jiff::{Span, SpanRelativeTo, tz::TimeZone};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -76,6 +78,81 @@ impl FromStr for BaseUrl {
     }
 }
 
+/// Networks that webhooks may be in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Networks(Vec<Network>);
+
+impl Networks {
+    /// These, and the host of `address` where there are none.
+    pub(crate) fn or_host(self, address: SocketAddr) -> Self {
+        let host = address.ip().to_string().parse().ok();
+        match host {
+            Some(host) if self.0.is_empty() => Self(vec![host]),
+            _ => self,
+        }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Network> {
+        self.0
+    }
+}
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let networks = text.split(',').map(|network| network.trim().parse());
+        let networks: Result<_, MalformedNetwork> = networks.collect();
+        networks.map(Self).map_err(|error| error.to_string())
+    }
+}
+
+/// Kinds of channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kinds(Vec<ChannelKind>);
+
+impl Kinds {
+    /// All there are, but for these.
+    pub(crate) fn others(&self) -> Vec<ChannelKind> {
+        let all = [ChannelKind::SLACK, ChannelKind::WEBHOOK].into_iter();
+        all.filter(|kind| !self.0.contains(kind)).collect()
+    }
+}
+
+impl FromStr for Kinds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let kinds = text
+            .split(',')
+            .map(|kind| match &*kind.trim().to_ascii_lowercase() {
+                "slack" => Ok(ChannelKind::SLACK),
+                "webhook" => Ok(ChannelKind::WEBHOOK),
+                _ => Err("expected `slack`, `webhook`, `slack,webhook` or `none`".to_owned()),
+            });
+        kinds.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A time zone of the IANA database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Zone(pub(crate) TimeZone);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = |_| "expected a name of the IANA database: Asia/Seoul, UTC, …".to_owned();
+        TimeZone::get(text).map(Self).map_err(unknown)
+    }
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -128,6 +205,11 @@ impl FromStr for LogFilter {
 /// `--retention`: one second to ten years of 365 days.
 pub(crate) fn retention(text: &str) -> Result<Duration, String> {
     duration(text, Duration::from_secs(1), 3_650 * DAY, "1s to 3650d")
+}
+
+/// `--digest-after`: one second to one hour.
+pub(crate) fn digest_after(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_secs(1), HOUR, "1s to 1h")
 }
 
 /// `--drain-delay`: nothing to one hour.
@@ -218,6 +300,32 @@ fn duration(text: &str, least: Duration, most: Duration, bounds: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn channels_with_digests_and_time_zones_are_known_by_name() {
+        let others = |text: &str| text.parse::<Kinds>().map(|kinds| kinds.others());
+        assert_eq!(others("slack"), Ok(vec![ChannelKind::WEBHOOK]));
+        assert_eq!(others("Webhook, slack"), Ok(vec![]));
+        assert_eq!(others("none").unwrap().len(), 2);
+        assert!(others("slack,mail").is_err() && others("").is_err());
+        assert!("Asia/Seoul".parse::<Zone>().is_ok());
+        assert!("Asia/Nowhere".parse::<Zone>().is_err());
+    }
+
+    #[test]
+    fn networks_are_none_or_a_list() {
+        let networks = |text: &str| text.parse::<Networks>().map(|list| list.0.len());
+        assert_eq!(networks("none"), Ok(0));
+        assert_eq!(networks("10.0.0.0/8, fd00::/8"), Ok(2));
+        for wrong in ["", "10.0.0.0/8,", "all", "10.0.0.1/8"] {
+            assert!(networks(wrong).is_err(), "{wrong:?}");
+        }
+        let mockup = "127.0.0.1:8082".parse().unwrap();
+        let allowed = "none".parse::<Networks>().unwrap().or_host(mockup);
+        assert_eq!(allowed, "127.0.0.1".parse().unwrap());
+        let own: Networks = "10.0.0.0/8".parse().unwrap();
+        assert_eq!(own.clone().or_host(mockup), own);
+    }
 
     #[test]
     fn a_pace_is_a_number_above_zero_or_unlimited() {

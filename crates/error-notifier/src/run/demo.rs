@@ -9,7 +9,7 @@ use producer::ports::{DirectoryStore, Mode};
 
 use super::{bind, run, service::Service, shutdown::Shutdown};
 use crate::cli::{PROGRAM, failure::Failure, print};
-use crate::config::settings::{DemoSettings, ServeSettings};
+use crate::config::settings::{DemoSettings, ServeSettings, WebhookSettings};
 use crate::config::values::BaseUrl;
 
 /// Two groups and two users, the first of each joined: the directory that the
@@ -84,17 +84,26 @@ fn serve_settings(
         listen,
         log_http,
         delivery,
+        webhooks,
         history,
         http,
+        digests,
         log,
         ..
     } = settings.clone();
+    // So that the mockup's receivers can be tried.
+    let webhooks = WebhookSettings {
+        webhook_allow: webhooks.webhook_allow.or_host(mockup),
+        ..webhooks
+    };
     Ok(ServeSettings {
         listen,
         data_dir: folder.path(),
         slack_url,
         log_http,
         delivery,
+        webhooks,
+        digests,
         history,
         http,
         log,

@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::ChannelSettings;
+use channels::guard::Guard;
 use channels::slack::SlackSettings;
+use channels::{ChannelSettings, webhook};
 use common::{Clock, SystemClock};
 use consumer::application::{Dispatcher, EngineSettings, Outside};
 use consumer::metrics::DeliveryMetrics;
@@ -23,7 +24,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::{bind, shutdown::Shutdown};
 use crate::cli::failure::Failure;
-use crate::config::settings::{DeliverySettings, ServeSettings};
+use crate::config::settings::{DeliverySettings, ServeSettings, WebhookSettings};
 use crate::config::values::{LogHttp, Pace};
 
 /// How long requests under way may take to end once the process is to end.
@@ -127,6 +128,12 @@ impl Service {
             slack_burst,
             max_in_flight,
         } = &self.settings.delivery;
+        let WebhookSettings {
+            webhook_pace,
+            webhook_burst,
+            webhook_allow,
+        } = &self.settings.webhooks;
+        let digests = &self.settings.digests;
         let metrics = Arc::new(DeliveryMetrics::new(self.clock.clone()));
         let channels = channels::all(ChannelSettings {
             slack: SlackSettings {
@@ -137,6 +144,14 @@ impl Service {
                 },
                 ..SlackSettings::default()
             },
+            webhook: webhook::WebhookSettings {
+                pace: ports::Pace {
+                    per_second: per_second(*webhook_pace),
+                    burst: *webhook_burst,
+                },
+                ..webhook::WebhookSettings::default()
+            },
+            guard: Guard::new(webhook_allow.clone().into_vec()),
             ..ChannelSettings::default()
         })
         .map_err(|error| Failure::BadInput(error.to_string()))?;
@@ -149,6 +164,9 @@ impl Service {
         };
         let engine = EngineSettings {
             max_in_flight: *max_in_flight as usize,
+            digest_after: Some(digests.digest_after),
+            without_digests: digests.digests.others(),
+            timezone: digests.timezone.0.clone(),
             ..EngineSettings::default()
         };
         Ok((
@@ -172,6 +190,8 @@ impl Service {
         ApiState {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(directory)),
+            history: self.store.history.clone(),
+            control: self.store.control.clone(),
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,

@@ -322,3 +322,104 @@ fn a_name_cannot_steer_the_terminal() {
     );
     assert!(!ended.stdout.contains('\u{1b}'));
 }
+
+fn destination() -> Value {
+    json!({ "id": TWO, "kind": "webhook", "address": "https://example.org/hook",
+        "credentialHint": "LaSw", "order": 1 })
+}
+
+#[test]
+fn a_users_destinations_are_listed_in_columns() {
+    let found = json!({ "destinations": [destination()] });
+    let answers = vec![Answer::data(user(ONE, "ann")), Answer::data(found)];
+    let (ended, requests) = run(&["user", "destination", "list", ONE], answers);
+    let id = " ".repeat(34);
+    assert_eq!(
+        ended.stdout,
+        format!(
+            "ORDER  ID{id}  KIND     ADDRESS                   CREDENTIAL\n\
+             1      {TWO}  webhook  https://example.org/hook  …LaSw\n"
+        )
+    );
+    assert_eq!(
+        requests[1].line,
+        format!("GET /v1/users/{ONE}/destinations")
+    );
+}
+
+#[test]
+fn a_destination_is_added_with_its_credential_from_flag_or_standard_input() {
+    for credential in ["whsec_secret", "-"] {
+        let server = FakeServer::start(vec![
+            Answer::data(user(ONE, "ann")),
+            Answer::data(destination()),
+        ]);
+        let add = [
+            "user",
+            "destination",
+            "add",
+            ONE,
+            "--kind",
+            "webhook",
+            "--address",
+            "https://example.org/hook",
+            "--order",
+            "1",
+            "--credential",
+            credential,
+        ];
+        let ended = program(&add)
+            .env("ERROR_NOTIFIER_URL", &server.url)
+            .input(b"whsec_secret\n")
+            .run();
+        assert_eq!(
+            ended.stdout,
+            format!("added webhook https://example.org/hook ({TWO})\n")
+        );
+        let request = server.requests().remove(1);
+        assert_eq!(request.line, format!("POST /v1/users/{ONE}/destinations"));
+        assert_eq!(
+            serde_json::from_slice::<Value>(&request.body).unwrap(),
+            json!({ "kind": "webhook", "address": "https://example.org/hook",
+                "credential": "whsec_secret", "order": 1 })
+        );
+    }
+}
+
+#[test]
+fn a_destination_without_a_credential_is_bad_input() {
+    let ended = program(&[
+        "user",
+        "destination",
+        "add",
+        "ann",
+        "--kind",
+        "slack",
+        "--address",
+        "C1",
+    ])
+    .run();
+    assert_eq!(ended.code, 2);
+    assert_eq!(
+        ended.stderr,
+        "error: a new destination needs a credential: give --credential or --credential-file\n"
+    );
+}
+
+#[test]
+fn a_destination_is_removed_by_its_id() {
+    let answers = vec![
+        Answer::data(user(ONE, "ann")),
+        Answer::data(destination()),
+        Answer::data(Value::Null),
+    ];
+    let (ended, requests) = run(&["user", "destination", "remove", ONE, TWO], answers);
+    assert_eq!(
+        ended.stdout,
+        format!("removed webhook https://example.org/hook ({TWO})\n")
+    );
+    assert_eq!(
+        requests[2].line,
+        format!("DELETE /v1/users/{ONE}/destinations/{TWO}")
+    );
+}

@@ -5,6 +5,7 @@ mod configuration;
 mod directory_commands;
 mod fake_server;
 mod help;
+mod history_commands;
 mod program;
 mod send;
 mod transfers;

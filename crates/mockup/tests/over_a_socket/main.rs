@@ -8,6 +8,7 @@ mod client;
 mod connections;
 mod control;
 mod faults;
+mod hooks;
 mod other_methods;
 mod post_message;
 mod subscriptions;

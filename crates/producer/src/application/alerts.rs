@@ -1,6 +1,6 @@
 //! Taking an alert.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use common::{AcceptedAlert, Alert, AlertId, Clock, Gtid, Severity};
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,8 @@ impl Alerts {
         gtid: Gtid,
         key: Option<(String, String)>,
     ) -> Result<AlertReceipt, RefusedAlert> {
-        let id = AlertId::generate();
+        let accepted_at = self.clock.now().utc;
+        let id = AlertId::at(accepted_at);
         let Resolution {
             deliveries,
             user_count,
@@ -182,7 +183,7 @@ impl Alerts {
             severity,
             message: request.message,
             targets: request.targets,
-            accepted_at: self.clock.now().utc,
+            accepted_at,
         });
         match self
             .queue
@@ -209,11 +210,16 @@ impl Alerts {
         let directory = self.directory.snapshot();
         let found = resolve(&directory, &request.targets);
         let mut recipients: Vec<PreviewedUser> = Vec::with_capacity(found.user_count);
+        let mut seen = HashSet::with_capacity(found.user_count);
         for recipient in found
             .deliveries
             .iter()
             .flat_map(|delivery| &delivery.recipients)
         {
+            // A user with several destinations is a recipient of several deliveries.
+            if !seen.insert(recipient.user) {
+                continue;
+            }
             let Some(user) = directory.user(recipient.user) else {
                 continue;
             };

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use common::{GroupId, UserId};
+use common::{GroupId, UserDestinationId, UserId};
 use uuid::Uuid;
 
 use crate::{
     application::transfer::{self, ImportError, Imported},
-    domain::{Command, Directory, DirectoryError, Effect, GroupRecord, UserRecord},
+    domain::{
+        Command, DestinationRecord, Directory, DirectoryError, Effect, GroupRecord, UserRecord,
+    },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
 
@@ -38,7 +40,7 @@ impl DirectoryAdmin {
         self.store.snapshot()
     }
 
-    /// An id for a user or group whose creator chose none.
+    /// An id for a user, destination or group whose creator chose none.
     pub fn new_id(&self) -> Uuid {
         Uuid::new_v4()
     }
@@ -61,6 +63,42 @@ impl DirectoryAdmin {
     /// No such user any longer. What waits for them is still delivered.
     pub async fn remove_user(&self, id: UserId) -> Result<(), ChangeError> {
         self.change(Command::RemoveUser(id)).await.map(drop)
+    }
+
+    /// A new destination of that user under the record's id, at that place after the
+    /// first (from 1; `None` for the last).
+    pub async fn create_destination(
+        &self,
+        user: UserId,
+        record: DestinationRecord,
+        order: Option<usize>,
+    ) -> Result<Arc<Directory>, ChangeError> {
+        self.change(Command::CreateDestination(user, record, order))
+            .await
+            .map(|(directory, _)| directory)
+    }
+
+    /// A destination of that user with exactly these values; says whether it is new.
+    pub async fn put_destination(
+        &self,
+        user: UserId,
+        record: DestinationRecord,
+        order: Option<usize>,
+    ) -> Result<(Arc<Directory>, Effect), ChangeError> {
+        self.change(Command::PutDestination(user, record, order))
+            .await
+    }
+
+    /// No such destination of that user any longer. What waits for it is still
+    /// delivered.
+    pub async fn remove_destination(
+        &self,
+        user: UserId,
+        id: UserDestinationId,
+    ) -> Result<(), ChangeError> {
+        self.change(Command::RemoveDestination(user, id))
+            .await
+            .map(drop)
     }
 
     /// A new group under the record's id.

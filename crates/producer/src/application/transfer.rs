@@ -7,18 +7,22 @@
 //! {"type":"group","id":"…","name":"admins","desc":"those on call","users":["…"]}
 //! ```
 //!
-//! `token` is left out of an export without secrets; an import of such a line
-//! keeps the token that the user has.
+//! A user with more than one destination has the others, in order, as
+//! `"destinations":[{"id":"…","kind":"webhook","address":"https://…","credential":"…"}]`;
+//! an import of a line without `destinations` keeps those that the user has.
+//!
+//! `token` and `credential` are left out of an export without secrets; an import of
+//! such a line keeps what the user and their destination of that id have.
 
 use std::collections::HashMap;
 
-use common::{GroupId, UserId};
+use common::{GroupId, Secret, UserDestinationId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        Address, Command, Description, Directory, Effect, Group, GroupName, GroupRecord, Token,
-        User, UserName, UserRecord,
+        Address, Command, Description, DestinationRecord, Directory, Effect, Group, GroupName,
+        GroupRecord, Invalid, Place, Token, User, UserName, UserRecord,
     },
     ports::{DirectoryStore, Mode, StoreError},
 };
@@ -84,6 +88,8 @@ enum Line {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
         channel_id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destinations: Option<Vec<DestinationLine>>,
     },
     Group {
         id: String,
@@ -92,6 +98,16 @@ enum Line {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         users: Option<Vec<String>>,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DestinationLine {
+    id: String,
+    kind: String,
+    address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
 }
 
 /// The lines of an export, users by name, then groups by name.
@@ -108,12 +124,26 @@ pub fn export(directory: &Directory, secrets: Secrets) -> impl Iterator<Item = S
 }
 
 fn user_line(user: &User, secrets: Secrets) -> Line {
-    let first = &user.destinations[0];
+    let shown =
+        |secret: &Secret| (secrets == Secrets::Included).then(|| secret.expose().to_owned());
+    let first = user.destinations.first();
+    let further = user
+        .destinations
+        .further()
+        .iter()
+        .map(|one| DestinationLine {
+            id: one.id.to_string(),
+            kind: one.place.destination.kind.to_string(),
+            address: one.place.destination.shown(),
+            credential: shown(&one.place.credential.secret),
+        });
+    let further: Vec<_> = further.collect();
     Line::User {
         id: user.id.to_string(),
         name: user.name.to_string(),
-        token: (secrets == Secrets::Included).then(|| first.credential.secret.expose().to_owned()),
+        token: shown(&first.credential.secret),
         channel_id: first.destination.address.to_string(),
+        destinations: (!further.is_empty()).then_some(further),
     }
 }
 
@@ -211,9 +241,12 @@ fn subject(command: &Command) -> (bool, uuid::Uuid) {
     match command {
         Command::PutUser(record) | Command::CreateUser(record) => (true, record.id.0),
         Command::PutGroup(record) | Command::CreateGroup(record) => (false, record.id.0),
-        Command::RemoveUser(id) | Command::Subscribe(_, id) | Command::Unsubscribe(_, id) => {
-            (true, id.0)
-        }
+        Command::RemoveUser(id)
+        | Command::CreateDestination(id, ..)
+        | Command::PutDestination(id, ..)
+        | Command::RemoveDestination(id, _)
+        | Command::Subscribe(_, id)
+        | Command::Unsubscribe(_, id) => (true, id.0),
         Command::RemoveGroup(id) => (false, id.0),
     }
 }
@@ -226,7 +259,14 @@ fn command(text: &str) -> Result<Command, String> {
             name,
             token,
             channel_id,
-        } => user(&id, &name, token.as_deref(), &channel_id),
+            destinations,
+        } => user(
+            &id,
+            &name,
+            token.as_deref(),
+            &channel_id,
+            destinations.as_deref(),
+        ),
         Line::Group {
             id,
             name,
@@ -250,7 +290,13 @@ fn malformed(error: &serde_json::Error) -> String {
     }
 }
 
-fn user(id: &str, name: &str, token: Option<&str>, channel_id: &str) -> Result<Command, String> {
+fn user(
+    id: &str,
+    name: &str,
+    token: Option<&str>,
+    channel_id: &str,
+    destinations: Option<&[DestinationLine]>,
+) -> Result<Command, String> {
     Ok(Command::PutUser(UserRecord {
         id: id.parse::<UserId>().map_err(|error| error.to_string())?,
         name: UserName::parse(name).map_err(|error| error.to_string())?,
@@ -259,7 +305,26 @@ fn user(id: &str, name: &str, token: Option<&str>, channel_id: &str) -> Result<C
             .map(Token::parse)
             .transpose()
             .map_err(|error| error.to_string())?,
+        destinations: destinations
+            .map(|lines| lines.iter().map(destination).collect())
+            .transpose()?,
     }))
+}
+
+fn destination(line: &DestinationLine) -> Result<DestinationRecord, String> {
+    let parse = || {
+        let place = Place::parse(&line.kind, &line.address)?;
+        let credential = line.credential.as_deref();
+        let credential = credential.map(|text| place.credential(text)).transpose()?;
+        Ok((place, credential))
+    };
+    let (place, credential) = parse().map_err(|error: Invalid| error.to_string())?;
+    let id = line.id.parse::<UserDestinationId>();
+    Ok(DestinationRecord {
+        id: id.map_err(|error| error.to_string())?,
+        place,
+        credential,
+    })
 }
 
 fn group(id: &str, name: &str, desc: &str, users: Option<&[String]>) -> Result<Command, String> {

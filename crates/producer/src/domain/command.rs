@@ -1,8 +1,8 @@
 //! What can be asked of the directory, and what it then changes.
 
-use common::{GroupId, UserId};
+use common::{ChannelKind, Destination, GroupId, UserDestinationId, UserId};
 
-use super::{Address, Description, GroupName, Token, UserName};
+use super::{Address, Description, DestinationRecord, GroupName, Token, UserName};
 
 /// A wish to change the directory.
 #[derive(Clone, Debug)]
@@ -14,6 +14,14 @@ pub enum Command {
     PutUser(UserRecord),
     /// No such user any longer.
     RemoveUser(UserId),
+    /// A destination of that user under a new id, at that place in their order, which
+    /// counts from 1 after the first; `None` for the last.
+    CreateDestination(UserId, DestinationRecord, Option<usize>),
+    /// A destination of that user with exactly these values, new or not. Without a
+    /// credential a known one keeps its own, without a place in the order its place.
+    PutDestination(UserId, DestinationRecord, Option<usize>),
+    /// No such destination of that user any longer. The first cannot go.
+    RemoveDestination(UserId, UserDestinationId),
     /// A new group under a new id.
     CreateGroup(GroupRecord),
     /// A group with exactly these values, new or not. Without `users` a known
@@ -38,6 +46,15 @@ pub struct UserRecord {
     pub address: Address,
     /// Their Slack token; `None` keeps the one they have.
     pub token: Option<Token>,
+    /// Their destinations after the first, in order; `None` keeps those they have.
+    pub destinations: Option<Vec<DestinationRecord>>,
+}
+
+impl UserRecord {
+    /// The place that their address makes: the first of their destinations.
+    pub fn first(&self) -> Destination {
+        Destination::new(ChannelKind::SLACK, "", self.address.as_str())
+    }
 }
 
 /// The values of a group to be written.
@@ -56,13 +73,16 @@ pub struct GroupRecord {
 /// One change that follows from a command: what a store writes.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Write this user, created where there is none of that id.
+    /// Write this user, created where there is none of that id. Destinations after the
+    /// first are separate changes.
     SaveUser {
         /// Their values.
         record: UserRecord,
         /// What to do about their credential.
         credential: NewCredential,
     },
+    /// Make these, in order, the destinations of that user after the first.
+    SaveDestinations(UserId, Vec<SavedDestination>),
     /// Delete that user and their memberships.
     RemoveUser(UserId),
     /// Write this group, created where there is none of that id. Its `users` are
@@ -76,11 +96,20 @@ pub enum Change {
     Unsubscribe(GroupId, UserId),
 }
 
-/// What a saved user's credential becomes.
+/// A destination to be written.
+#[derive(Clone, Debug)]
+pub struct SavedDestination {
+    /// Its values.
+    pub record: DestinationRecord,
+    /// What to do about its credential.
+    pub credential: NewCredential,
+}
+
+/// What a saved user's or destination's credential becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewCredential {
-    /// The record's token, a new version unless a credential of that very token exists.
+    /// The record's, a new version unless a credential of that very secret exists.
     FromToken,
-    /// The one they have.
+    /// The one that the user, or the destination of that id, has.
     Keep,
 }

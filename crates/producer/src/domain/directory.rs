@@ -10,7 +10,10 @@ use std::sync::Arc;
 use common::{GroupId, UserId};
 use imbl::{HashMap, OrdMap, OrdSet};
 
-use super::{Change, Command, Group, GroupRecord, NewCredential, User, UserRecord};
+use self::destinations::further_of_user;
+use super::{
+    Change, Command, Group, GroupRecord, MAX_DESTINATIONS, NewCredential, User, UserRecord,
+};
 
 /// Why the directory did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,23 @@ pub enum DirectoryError {
     /// A user is created without a token.
     #[error("token must be given when a user is created.")]
     TokenMissing,
+    /// The user has no destination of that id.
+    #[error("The requested destination does not exist.")]
+    NoSuchDestination,
+    /// The first destination is the user's `token` and `channelId`.
+    #[error(
+        "The first destination is the user's token and channelId: change it with PUT /v1/users/{{id}}."
+    )]
+    FirstDestination,
+    /// The user has another destination at that place.
+    #[error("The user has this destination already.")]
+    DestinationTaken,
+    /// The user would have more destinations than one may have.
+    #[error("A user has at most {} destinations.", MAX_DESTINATIONS)]
+    TooManyDestinations,
+    /// A destination is created, or becomes one of another kind, without a credential.
+    #[error("credential must be given when a destination is created or its kind changes.")]
+    CredentialMissing,
 }
 
 /// What a command comes to.
@@ -190,7 +210,12 @@ impl Directory {
             Command::CreateGroup(record) | Command::PutGroup(record) => {
                 self.group(record.id).is_some()
             }
+            Command::CreateDestination(user, record, _)
+            | Command::PutDestination(user, record, _) => self
+                .user(*user)
+                .is_some_and(|user| user.destinations.find(record.id).is_some()),
             Command::RemoveUser(_)
+            | Command::RemoveDestination(..)
             | Command::RemoveGroup(_)
             | Command::Subscribe(..)
             | Command::Unsubscribe(..) => true,
@@ -208,6 +233,13 @@ impl Directory {
                 Some(_) => Ok(vec![Change::RemoveUser(*id)]),
                 None => Err(DirectoryError::NoSuchUser),
             },
+            Command::CreateDestination(user, record, order) => {
+                self.create_destination(*user, record, *order)
+            }
+            Command::PutDestination(user, record, order) => {
+                self.put_destination(*user, record, *order)
+            }
+            Command::RemoveDestination(user, id) => self.remove_destination(*user, *id),
             Command::CreateGroup(record) => match self.group(record.id) {
                 Some(_) => Err(DirectoryError::IdTaken),
                 None => self.save_group(record),
@@ -244,16 +276,17 @@ impl Directory {
         let unchanged = credential == NewCredential::Keep
             && known.is_some_and(|user| {
                 user.name == record.name
-                    && &*user.destinations[0].destination.address == record.address.as_str()
+                    && *user.destinations.first().destination.address == *record.address.as_str()
             });
-        Ok(if unchanged {
-            vec![]
-        } else {
-            vec![Change::SaveUser {
+        let mut changes = Vec::new();
+        if !unchanged {
+            changes.push(Change::SaveUser {
                 record: record.clone(),
                 credential,
-            }]
-        })
+            });
+        }
+        changes.extend(further_of_user(known, record)?);
+        Ok(changes)
     }
 
     fn save_group(&self, record: &GroupRecord) -> Result<Vec<Change>, DirectoryError> {
@@ -302,7 +335,7 @@ impl Directory {
 }
 
 fn holds_token(user: &User, token: &str) -> bool {
-    user.destinations[0].credential.secret.expose() == token
+    user.destinations.first().credential.secret.expose() == token
 }
 
 /// Applying: what a store has written comes to stand here too.
@@ -370,5 +403,6 @@ impl Directory {
     }
 }
 
+mod destinations;
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use common::{
-    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
+    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserDestinationId, UserId,
+    UtcMillis,
 };
-use smallvec::smallvec;
 use uuid::Uuid;
 
-use super::{Description, Directory, Group, GroupName, User, UserDestination, UserName};
+use super::{
+    Description, Destinations, Directory, FurtherDestination, Group, GroupName, Place, User,
+    UserDestination, UserName,
+};
 
 pub(crate) fn user_id(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
@@ -23,15 +26,42 @@ pub(crate) fn user(n: u128, name: &str, channel: &str, credential: i64) -> Arc<U
     Arc::new(User {
         id: user_id(n),
         name: UserName::parse(name).unwrap(),
-        destinations: smallvec![UserDestination {
-            destination: Arc::new(Destination::new(ChannelKind::SLACK, "", channel)),
-            credential: Arc::new(Credential {
-                id: CredentialId(credential),
-                secret: Secret::new(format!("token{credential}")),
-            }),
-        }],
+        destinations: Destinations::new(
+            UserDestination {
+                destination: Arc::new(Destination::new(ChannelKind::SLACK, "", channel)),
+                credential: secret(credential, &format!("token{credential}")),
+            },
+            vec![],
+        ),
         created_at: UtcMillis(0),
         updated_at: UtcMillis(0),
+    })
+}
+
+fn secret(id: i64, text: &str) -> Arc<Credential> {
+    Arc::new(Credential {
+        id: CredentialId(id),
+        secret: Secret::new(text),
+    })
+}
+
+/// A secret that a webhook may have.
+pub(crate) const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// `user` with further webhooks: number, URL and number of the credential of each.
+pub(crate) fn with_hooks(user: &User, hooks: &[(u128, &str, i64)]) -> Arc<User> {
+    let further = hooks
+        .iter()
+        .map(|(id, url, credential)| FurtherDestination {
+            id: UserDestinationId(Uuid::from_u128(*id)),
+            place: UserDestination {
+                destination: Arc::new(Place::parse("webhook", url).unwrap().destination().clone()),
+                credential: secret(*credential, HOOK_SECRET),
+            },
+        });
+    Arc::new(User {
+        destinations: Destinations::new(user.destinations.first().clone(), further.collect()),
+        ..user.clone()
     })
 }
 

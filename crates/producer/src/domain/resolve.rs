@@ -93,7 +93,7 @@ impl Found {
             user: user.id,
             target,
         };
-        for place in &user.destinations {
+        for place in user.destinations.iter() {
             match self
                 .places
                 .entry((place.destination.id, place.credential.id))

@@ -2,10 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use common::{Credential, Destination, Secret, UserId, UtcMillis};
-use smallvec::SmallVec;
+use common::{Secret, UserId, UtcMillis};
 
-use super::text::{Invalid, line};
+use super::{
+    destination::Destinations,
+    text::{Invalid, line},
+};
 
 /// A user as the directory knows them.
 #[derive(Clone, Debug)]
@@ -14,22 +16,12 @@ pub struct User {
     pub id: UserId,
     /// Unique among users.
     pub name: UserName,
-    /// Where they are told, in their order; the first is the contract's `token`
-    /// and `channelId`. Never empty.
-    pub destinations: SmallVec<[UserDestination; 1]>,
+    /// Where they are told, in their order.
+    pub destinations: Destinations,
     /// When they were created.
     pub created_at: UtcMillis,
     /// When they were last changed.
     pub updated_at: UtcMillis,
-}
-
-/// One place a user is told at.
-#[derive(Clone, Debug)]
-pub struct UserDestination {
-    /// The place.
-    pub destination: Arc<Destination>,
-    /// Its current credential.
-    pub credential: Arc<Credential>,
 }
 
 /// A user's name: 1 to 30 characters, not `all`, not beginning with `@`.

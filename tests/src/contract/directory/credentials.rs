@@ -13,12 +13,15 @@ use super::{
 
 pub async fn a_changed_token_is_another_credential<D: DirectoryUnderTest>() {
     let rig = Rig::<D>::with_two_users().await;
-    let (before, place) = (rig.credential(1), rig.user(1).destinations[0].clone());
+    let (before, place) = (rig.credential(1), rig.user(1).destinations.first().clone());
     rig.commit(vec![put_user(1, "ann", Some("token9"))]).await;
     assert_ne!(rig.credential(1), before);
     let user = rig.user(1);
-    assert_eq!(user.destinations[0].credential.secret.expose(), "token9");
-    assert_eq!(user.destinations[0].destination, place.destination);
+    assert_eq!(
+        user.destinations.first().credential.secret.expose(),
+        "token9"
+    );
+    assert_eq!(user.destinations.first().destination, place.destination);
     let now = rig.credential(1);
     assert_eq!(rig.restart().await.credential(1), now);
 }
@@ -45,11 +48,11 @@ pub async fn a_changed_channel_is_another_destination_with_the_same_credential<
     .await;
     let rig = rig.restart().await;
     let user = rig.user(1);
-    let place = &user.destinations[0];
+    let place = user.destinations.first();
     let expected = Destination::new(place.destination.kind.clone(), "", "elsewhere");
     assert_eq!(*place.destination, expected);
     assert_eq!(place.credential.id, before);
-    assert_eq!(user.destinations.len(), 1);
+    assert!(user.destinations.further().is_empty());
 }
 
 pub async fn two_users_with_one_token_share_a_credential<D: DirectoryUnderTest>() {
@@ -105,7 +108,7 @@ pub async fn a_dry_run_gives_no_user_a_credential<D: DirectoryUnderTest>() {
     let rig = rig.restart().await;
     assert_eq!(rig.credential(1), before);
     assert_eq!(
-        rig.user(1).destinations[0].credential.secret.expose(),
+        rig.user(1).destinations.first().credential.secret.expose(),
         "token1"
     );
 }

@@ -24,8 +24,11 @@ pub async fn what_is_executed_is_in_the_answer_and_the_snapshot<D: DirectoryUnde
     let executed = rig.execute(commands, Mode::Commit).await.unwrap();
     let expected = written(&executed.directory);
     let user = executed.directory.user_named("ann").unwrap();
-    assert_eq!(&*user.destinations[0].destination.address, "channel1");
-    assert_eq!(user.destinations[0].credential.secret.expose(), "token1");
+    assert_eq!(&*user.destinations.first().destination.address, "channel1");
+    assert_eq!(
+        user.destinations.first().credential.secret.expose(),
+        "token1"
+    );
     assert!(executed.directory.is_member(group_id(1), user_id(1)));
     rig.assert_is(&expected).await;
 }

@@ -1,6 +1,7 @@
 //! The directory: [`DirectoryStore`].
 
 mod credentials;
+mod destinations;
 mod keeping;
 mod rig;
 mod rules;
@@ -12,7 +13,7 @@ use producer::ports::DirectoryStore;
 
 use super::ManualClock;
 
-pub use self::{credentials::*, keeping::*, rules::*};
+pub use self::{credentials::*, destinations::*, keeping::*, rules::*};
 
 /// A directory that can be opened and restarted.
 #[async_trait]
@@ -65,6 +66,14 @@ macro_rules! directory_contract {
             a_token_that_comes_back_while_another_has_it_is_that_credential
             a_credential_id_is_never_given_to_another_token
             a_dry_run_gives_no_user_a_credential
+
+            destinations_are_kept_in_their_order
+            a_destination_that_moves_or_changes_keeps_its_name_and_secret
+            a_removed_destination_is_gone_and_the_others_close_up
+            a_user_who_is_put_keeps_their_destinations_unless_others_are_given
+            destinations_go_with_the_user
+            a_destination_with_a_changed_secret_has_another_credential
+            what_happens_to_a_destination_moves_its_users_time
         }
     };
 }

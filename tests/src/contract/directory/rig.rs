@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use common::{CredentialId, GroupId, UserId, UtcMillis};
+use common::{CredentialId, GroupId, UserDestinationId, UserId, UtcMillis};
 use producer::{
     domain::{
-        Address, Command, Description, Directory, Effect, GroupName, GroupRecord, Token, User,
-        UserName, UserRecord,
+        Address, Command, Description, DestinationRecord, Directory, Effect, GroupName,
+        GroupRecord, Place, Token, User, UserName, UserRecord,
     },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
@@ -76,7 +76,7 @@ impl<D: DirectoryUnderTest> Rig<D> {
     }
 
     pub(super) fn credential(&self, n: u128) -> CredentialId {
-        self.user(n).destinations[0].credential.id
+        self.user(n).destinations.first().credential.id
     }
 
     /// The directory as it is, after a restart as before.
@@ -92,10 +92,10 @@ pub(super) fn written(directory: &Directory) -> Vec<String> {
     let users = directory.users_by_name("", None).map(|user| {
         let places: Vec<_> = user
             .destinations
-            .iter()
-            .map(|place| {
+            .named(user.id)
+            .map(|(id, place)| {
                 let secret = place.credential.secret.expose();
-                (&place.destination, place.credential.id, secret)
+                (id, &place.destination, place.credential.id, secret)
             })
             .collect();
         let UtcMillis(created) = user.created_at;
@@ -129,6 +129,7 @@ pub(super) fn record(n: u128, name: &str, token: Option<&str>) -> UserRecord {
         name: UserName::parse(name).unwrap(),
         address: Address::parse(&format!("channel{n}")).unwrap(),
         token: token.map(|text| Token::parse(text).unwrap()),
+        destinations: None,
     }
 }
 
@@ -164,4 +165,30 @@ pub(super) fn subscribe(group: u128, user: u128) -> Command {
 
 pub(super) fn unsubscribe(group: u128, user: u128) -> Command {
     Command::Unsubscribe(group_id(group), user_id(user))
+}
+
+/// A secret that a webhook may have, another for each number.
+pub(super) fn secret(n: u8) -> String {
+    let last = char::from(b'A' + n);
+    format!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS{last}")
+}
+
+/// Destination `n`: the webhook of that path, with that secret if one is given.
+pub(super) fn hook(n: u128, path: &str, secret: Option<&str>) -> DestinationRecord {
+    let place = Place::parse("webhook", &format!("https://example.org/{path}")).unwrap();
+    DestinationRecord {
+        id: UserDestinationId(Uuid::from_u128(n)),
+        credential: secret.map(|text| place.credential(text).unwrap()),
+        place,
+    }
+}
+
+/// Destination `n` of a user, with secret `n`.
+pub(super) fn put_hook(user: u128, n: u8, path: &str, order: Option<usize>) -> Command {
+    let record = hook(n.into(), path, Some(&secret(n)));
+    Command::PutDestination(user_id(user), record, order)
+}
+
+pub(super) fn remove_destination(user: u128, n: u128) -> Command {
+    Command::RemoveDestination(user_id(user), UserDestinationId(Uuid::from_u128(n)))
 }

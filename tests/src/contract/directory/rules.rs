@@ -11,16 +11,16 @@ use producer::{
 use super::{
     DirectoryUnderTest,
     rig::{
-        Rig, create_group, create_user, group_id, put_group, put_user, subscribe, unsubscribe,
-        user_id, written,
+        Rig, create_group, create_user, group_id, hook, put_group, put_hook, put_user,
+        remove_destination, subscribe, unsubscribe, user_id, written,
     },
 };
 
 /// Commands that a directory of ann and ben refuses, and why.
 fn forbidden() -> Vec<(Command, DirectoryError)> {
     use DirectoryError::{
-        AlreadySubscribed, GroupNameTaken, IdTaken, NoSuchGroup, NoSuchUser, TokenMissing,
-        UserNameTaken,
+        AlreadySubscribed, CredentialMissing, FirstDestination, GroupNameTaken, IdTaken,
+        NoSuchDestination, NoSuchGroup, NoSuchUser, TokenMissing, UserNameTaken,
     };
     vec![
         (create_user(1, "carl"), IdTaken),
@@ -39,6 +39,14 @@ fn forbidden() -> Vec<(Command, DirectoryError)> {
         (subscribe(3, 1), NoSuchGroup),
         (subscribe(1, 3), NoSuchUser),
         (subscribe(1, 1), AlreadySubscribed),
+        (put_hook(3, 11, "a", None), NoSuchUser),
+        (put_hook(1, 1, "a", None), FirstDestination),
+        (remove_destination(1, 1), FirstDestination),
+        (remove_destination(1, 11), NoSuchDestination),
+        (
+            Command::PutDestination(user_id(1), hook(11, "a", None), None),
+            CredentialMissing,
+        ),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The queue, both ends of it: [`AlertQueue`] and [`DeliveryQueue`].
 
 mod accepting;
+mod folding;
 mod keys;
 mod parking;
 mod receiving;
@@ -16,7 +17,7 @@ use producer::ports::{AlertQueue, DirectoryStore};
 
 use super::ManualClock;
 
-pub use self::{accepting::*, keys::*, parking::*, receiving::*, settling::*, size::*};
+pub use self::{accepting::*, folding::*, keys::*, parking::*, receiving::*, settling::*, size::*};
 
 /// A queue that can be opened and restarted.
 #[async_trait]
@@ -86,6 +87,14 @@ macro_rules! queue_contract {
             an_unparked_delivery_that_is_settled_is_parked_no_longer
             what_waits_after_it_was_parked_comes_first_after_a_restart
             an_empty_lane_has_nothing_to_unpark
+
+            a_digest_comes_again_after_a_restart_word_for_word_and_its_members_do_not
+            a_folded_delivery_is_not_received_again_in_this_process
+            when_a_digest_ends_all_that_it_carries_has_ended
+            a_digest_waits_as_any_delivery_and_its_members_with_it
+            what_a_digest_carried_is_parked_when_it_is_taken_apart
+            what_is_parked_can_be_folded_and_is_parked_no_longer
+            a_repeated_fold_changes_nothing
 
             a_repeated_request_is_answered_as_the_first_and_told_once
             another_request_under_the_same_key_is_a_conflict_and_tells_nobody

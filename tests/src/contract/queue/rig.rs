@@ -67,8 +67,8 @@ impl<Q: QueueUnderTest> Rig<Q> {
     pub(super) fn delivery(&self, channel: usize, token: usize) -> Delivery {
         let user = &self.users[channel];
         Delivery {
-            destination: user.destinations[0].destination.clone(),
-            credential: self.users[token].destinations[0].credential.clone(),
+            destination: user.destinations.first().destination.clone(),
+            credential: self.users[token].destinations.first().credential.clone(),
             recipients: Recipients::from_elem(recipient(user.id), 1),
         }
     }
@@ -122,7 +122,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
         loop {
             match self.receive_any(room).await {
                 Received::Leases(leases) => return leases,
-                Received::CaughtUp => {}
+                Received::CaughtUp | Received::Cancelled(_) => {}
             }
         }
     }
@@ -165,6 +165,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
                 self.caught_up += 1;
                 assert_eq!(self.caught_up, 1, "caught up is said once a process");
             }
+            Received::Cancelled(_) => panic!("nobody has cancelled anything"),
             Received::Leases(leases) => assert!((1..=room).contains(&leases.len())),
         }
     }
@@ -245,7 +246,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
 fn leases_of(received: Received) -> Vec<Lease> {
     match received {
         Received::Leases(leases) => leases,
-        Received::CaughtUp => vec![],
+        Received::CaughtUp | Received::Cancelled(_) => vec![],
     }
 }
 
@@ -327,5 +328,6 @@ fn record(n: u128) -> UserRecord {
         name: UserName::parse(&format!("user{n}")).unwrap(),
         address: Address::parse(&format!("channel{n}")).unwrap(),
         token: Some(Token::parse(&format!("token{n}")).unwrap()),
+        destinations: None,
     }
 }

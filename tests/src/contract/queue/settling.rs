@@ -114,6 +114,7 @@ pub async fn a_wait_survives_a_restart_as_it_was<Q: QueueUnderTest>() {
             attempts: attempts(n),
             parts_sent: 0,
             wait: Some(*wait),
+            ..Progress::default()
         };
         assert_eq!(lease.progress, expected);
     }
@@ -132,6 +133,7 @@ pub async fn a_later_wait_replaces_an_earlier_one<Q: QueueUnderTest>() {
         attempts: 2,
         parts_sent: 0,
         wait: Some(wait(10)),
+        ..Progress::default()
     };
     assert_eq!(rig.receive_all().await[0].progress, expected);
 }
@@ -152,6 +154,7 @@ pub async fn parts_that_were_sent_survive_a_restart<Q: QueueUnderTest>() {
         attempts: 2,
         parts_sent: 2,
         wait: None,
+        ..Progress::default()
     };
     assert_eq!(again[0].progress, expected);
     assert_eq!(again[1].progress, Progress::default());

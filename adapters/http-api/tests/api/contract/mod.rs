@@ -3,6 +3,7 @@
 
 mod alerts;
 mod case;
+mod destinations;
 mod groups;
 mod requests;
 mod users;

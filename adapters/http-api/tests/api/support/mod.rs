@@ -1,5 +1,6 @@
 //! The API over fakes, and what comes back from it.
 
+mod history;
 mod queue;
 mod store;
 
@@ -24,7 +25,7 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tower::ServiceExt;
 
-pub(crate) use self::{queue::FakeQueue, store::FakeStore};
+pub(crate) use self::{history::BrokenHistory, queue::FakeQueue, store::FakeStore};
 
 /// The id `1111…`, of the sample's first user and first group.
 pub(crate) const ONE: &str = "11111111-1111-1111-1111-111111111111";
@@ -60,6 +61,8 @@ impl Api {
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(store.clone())),
+            history: Arc::new(BrokenHistory),
+            control: Arc::new(BrokenHistory),
             registry: Arc::new(registry),
             metrics,
             readiness: readiness.clone(),

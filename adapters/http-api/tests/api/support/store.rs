@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{
-    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
-};
+use common::{Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
 use producer::{
     domain::{
-        Address, Change, Command, Description, Directory, Group, GroupName, GroupRecord,
-        NewCredential, Token, User, UserDestination, UserName, UserRecord,
+        Address, Change, Command, Description, Destinations, Directory, FurtherDestination, Group,
+        GroupName, GroupRecord, NewCredential, Token, User, UserDestination, UserName, UserRecord,
     },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
-use smallvec::smallvec;
 use tokio::sync::Semaphore;
 
 use super::{ONE, Setting, TWO};
@@ -72,6 +69,7 @@ impl FakeStore {
                 name: UserName::parse(&format!("many{place:06}")).unwrap(),
                 address: Address::parse("C1").unwrap(),
                 token: Some(Token::parse("many_token").unwrap()),
+                destinations: None,
             });
             carry_out(&mut directory, &command).unwrap();
         }
@@ -126,26 +124,45 @@ fn apply(directory: &mut Directory, change: Change) {
         Change::SaveUser { record, credential } => {
             let old = directory.user(record.id).cloned();
             let credential = match (credential, &old, &record.token) {
-                (NewCredential::Keep, Some(old), _) => old.destinations[0].credential.clone(),
-                (_, _, Some(token)) => Arc::new(Credential {
-                    id: CredentialId(1),
-                    secret: Secret::new(token.secret().expose()),
-                }),
+                (NewCredential::Keep, Some(old), _) => old.destinations.first().credential.clone(),
+                (_, _, Some(token)) => new_credential(token),
                 (_, _, None) => unreachable!("decided with a token"),
             };
+            let first = UserDestination {
+                destination: Arc::new(record.first()),
+                credential,
+            };
+            let further = old.map(|old| old.destinations.further().to_vec());
             directory.insert_user(Arc::new(User {
                 id: record.id,
                 name: record.name,
-                destinations: smallvec![UserDestination {
-                    destination: Arc::new(Destination::new(
-                        ChannelKind::SLACK,
-                        "",
-                        record.address.as_str()
-                    )),
-                    credential,
-                }],
+                destinations: Destinations::new(first, further.unwrap_or_default()),
                 created_at: CREATED,
                 updated_at: CREATED,
+            }));
+        }
+        Change::SaveDestinations(user, saved) => {
+            let user = directory.user(user).unwrap().clone();
+            let further = saved.into_iter().map(|saved| {
+                let credential = match (saved.credential, &saved.record.credential) {
+                    (NewCredential::FromToken, Some(token)) => new_credential(token),
+                    _ => {
+                        let known = user.destinations.find(saved.record.id).unwrap();
+                        known.place.credential.clone()
+                    }
+                };
+                FurtherDestination {
+                    id: saved.record.id,
+                    place: UserDestination {
+                        destination: Arc::new(saved.record.place.destination().clone()),
+                        credential,
+                    },
+                }
+            });
+            let first = user.destinations.first().clone();
+            directory.insert_user(Arc::new(User {
+                destinations: Destinations::new(first, further.collect()),
+                ..(*user).clone()
             }));
         }
         Change::RemoveUser(id) => directory.remove_user(id),
@@ -162,6 +179,13 @@ fn apply(directory: &mut Directory, change: Change) {
     }
 }
 
+fn new_credential(token: &Token) -> Arc<Credential> {
+    Arc::new(Credential {
+        id: CredentialId(1),
+        secret: Secret::new(token.secret().expose()),
+    })
+}
+
 fn id<Id: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> Id {
     text.parse().unwrap()
 }
@@ -172,6 +196,7 @@ fn user(user: &str, number: u8) -> UserRecord {
         name: UserName::parse(&format!("user_name{number}")).unwrap(),
         address: Address::parse(&format!("test_channel_id{number}")).unwrap(),
         token: Some(Token::parse(&format!("test_token{number}")).unwrap()),
+        destinations: None,
     }
 }
 

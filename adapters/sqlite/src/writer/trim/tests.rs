@@ -199,7 +199,7 @@ fn when_room_is_short_young_history_goes_too() {
 #[test]
 fn a_step_looks_at_few_alerts() {
     let mut history = History::empty();
-    for _ in 0..250 {
+    for _ in 0..60 {
         history.add_delivered(8 * DAY);
     }
     let mut trimmer = history.trimmer(NO_LIMIT);
@@ -207,7 +207,7 @@ fn a_step_looks_at_few_alerts() {
     while history.step(&mut trimmer, false) {
         left.push(history.count("alert"));
     }
-    assert_eq!(left, [150, 50]);
+    assert_eq!(left, [35, 10]);
     assert_eq!(history.count("alert"), 1);
 }
 
@@ -303,7 +303,7 @@ fn an_outcome_for_an_alert_that_was_trimmed_leaves_nothing_behind() {
     let transaction = history.connection.transaction().unwrap();
     for outcome in [Outcome::Delivered, waiting()] {
         let ended = settle(&transaction, &[settlement(gone, 0, outcome)]).unwrap();
-        assert_eq!(ended, 0);
+        assert_eq!(ended.ended, 0);
     }
     transaction.commit().unwrap();
     assert_eq!(

@@ -12,7 +12,27 @@ pub(super) fn write(settlement: &Settlement, lease: &Lease) {
     let outcome = settlement.outcome.as_str();
     match &settlement.outcome {
         Outcome::Parked => {}
-        Outcome::Delivered | Outcome::PartSent => tracing::info!(
+        Outcome::Folded { digest, members } => tracing::info!(
+            gtid = %lease.alert.gtid,
+            digest_id = %digest.id,
+            channel = %lease.destination.kind,
+            address = &*lease.destination.address,
+            deliveries = members.len(),
+            outcome,
+            "digest",
+        ),
+        Outcome::TakenApart => tracing::warn!(
+            gtid = %lease.alert.gtid,
+            digest_id = %lease.delivery_id(),
+            channel = %lease.destination.kind,
+            address = &*lease.destination.address,
+            outcome,
+            status,
+            took_ms,
+            error = attempt.and_then(|attempt| attempt.error.as_deref()),
+            "digest",
+        ),
+        Outcome::Delivered | Outcome::PartSent | Outcome::Cancelled => tracing::info!(
             gtid = %lease.alert.gtid,
             alert_id = %lease.alert.id,
             delivery_id = %lease.delivery_id(),

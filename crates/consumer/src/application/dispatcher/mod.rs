@@ -19,7 +19,7 @@ use common::Clock;
 use tokio::sync::mpsc;
 
 use crate::{
-    application::engine::{Action, Engine, EngineSettings, Event},
+    application::engine::{Action, ChannelTraits, Engine, EngineSettings, Event},
     metrics::DeliveryMetrics,
     ports::{Channel, Credentials, DeliveryQueue, QueueError, Received},
 };
@@ -67,15 +67,23 @@ pub struct Dispatcher {
 type Receiving<'a> = Pin<Box<dyn Future<Output = Result<Received, QueueError>> + Send + 'a>>;
 
 impl Dispatcher {
-    /// A dispatcher that has not begun. The channels bring the pace along, so
-    /// `settings.paces` is replaced. `seed` feeds the jitter of backoffs.
+    /// A dispatcher that has not begun. The channels bring their traits along, so
+    /// `settings.channels` is replaced. `seed` feeds the jitter of backoffs.
     pub fn new(outside: Outside, settings: EngineSettings, seed: u64) -> Self {
-        let paces = outside
-            .channels
-            .iter()
-            .map(|channel| (channel.kind(), channel.pace()));
+        let channels = outside.channels.iter().map(|channel| {
+            let kind = channel.kind();
+            let digest_after = settings
+                .digest_after
+                .filter(|_| !settings.without_digests.contains(&kind));
+            ChannelTraits {
+                kind,
+                pace: channel.pace(),
+                limit: channel.text_limit(),
+                digest_after,
+            }
+        });
         let settings = EngineSettings {
-            paces: paces.collect(),
+            channels: channels.collect(),
             ..settings
         };
         Self {
@@ -129,13 +137,20 @@ impl Dispatcher {
                     }
                 }
                 recorded = recorder.recorded() => {
-                    self.engine.handle(outside.clock.now(), recorded);
+                    let now = outside.clock.now();
+                    if !recorded.unfolded.is_empty() {
+                        self.engine.handle(now, Event::Unfolded(recorded.unfolded));
+                    }
+                    self.engine.handle(now, recorded.event);
                 }
                 received = next(&mut receiving) => {
                     receiving = None;
                     match received {
                         Ok(Received::Leases(leases)) => {
                             self.engine.handle(outside.clock.now(), Event::Received(leases));
+                        }
+                        Ok(Received::Cancelled(deliveries)) => {
+                            self.engine.handle(outside.clock.now(), Event::Cancelled(deliveries));
                         }
                         Ok(Received::CaughtUp) => {
                             self.engine.handle(outside.clock.now(), Event::CaughtUp);
@@ -178,11 +193,16 @@ impl Dispatcher {
         let now = self.outside.clock.now();
         while let Some(action) = self.engine.next_action(now) {
             match action {
-                Action::Send(order) => request::spawn(&self.outside, order, reports.clone()),
+                Action::Send(order) => {
+                    self.outside.queue.begins(order.lease.key());
+                    request::spawn(&self.outside, order, reports.clone());
+                }
                 Action::Settle { settlement, lease } => {
-                    self.outside
-                        .metrics
-                        .settled(&lease.destination.kind, &settlement.outcome);
+                    self.outside.metrics.settled(
+                        &lease.destination.kind,
+                        &settlement.outcome,
+                        lease.carries(),
+                    );
                     journal::write(&settlement, &lease);
                     recorder.add(settlement);
                 }

@@ -6,14 +6,26 @@ use std::{
     pin::Pin,
 };
 
-use crate::{application::engine::Event, domain::Settlement, ports::DeliveryQueue};
+use crate::{
+    application::engine::Event,
+    domain::{Settlement, Unfolded},
+    ports::DeliveryQueue,
+};
 
 use super::RETRY_DELAY;
 
 /// Settlements written at once, at most.
 const BATCH: usize = 4096;
 
-type Writing<'a> = Pin<Box<dyn Future<Output = Event> + Send + 'a>>;
+type Writing<'a> = Pin<Box<dyn Future<Output = Recorded> + Send + 'a>>;
+
+/// What became of a batch.
+pub(super) struct Recorded {
+    /// Folds that were not made. To be told first.
+    pub(super) unfolded: Vec<Unfolded>,
+    /// That it is recorded.
+    pub(super) event: Event,
+}
 
 /// Outcomes on their way to the queue.
 pub(super) struct Recorder<'a> {
@@ -53,7 +65,7 @@ impl<'a> Recorder<'a> {
 
     /// Waits until the write under way has ended; for ever where there is none.
     /// May be dropped and called again.
-    pub(super) async fn recorded(&mut self) -> Event {
+    pub(super) async fn recorded(&mut self) -> Recorded {
         match &mut self.writing {
             Some(writing) => {
                 let recorded = writing.await;
@@ -74,17 +86,21 @@ impl<'a> Recorder<'a> {
 }
 
 /// Tries until it is recorded: an outcome that was forgotten would be sent twice.
-async fn write(queue: &dyn DeliveryQueue, batch: Vec<Settlement>) -> Event {
-    let recorded = Event::Recorded {
+async fn write(queue: &dyn DeliveryQueue, batch: Vec<Settlement>) -> Recorded {
+    let event = Event::Recorded {
         settlements: batch.len(),
         attempts: batch
             .iter()
             .filter(|settlement| settlement.attempt.is_some())
             .count(),
     };
-    while let Err(error) = queue.settle(batch.clone()).await {
-        tracing::error!(%error, settlements = batch.len(), "outcomes could not be recorded; trying again");
-        tokio::time::sleep(RETRY_DELAY).await;
+    loop {
+        match queue.settle(batch.clone()).await {
+            Ok(unfolded) => return Recorded { unfolded, event },
+            Err(error) => {
+                tracing::error!(%error, settlements = batch.len(), "outcomes could not be recorded; trying again");
+                tokio::time::sleep(RETRY_DELAY).await;
+            }
+        }
     }
-    recorded
 }

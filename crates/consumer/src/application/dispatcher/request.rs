@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{
     application::engine::{Answered, Event, SendOrder, Ticket},
     domain::{Answer, AttemptResult, Fault, Refusal},
-    ports::Message,
+    ports::{Message, Part},
 };
 
 use super::Outside;
@@ -55,7 +55,7 @@ async fn send(outside: &Outside, order: &SendOrder) -> (Answer, u16) {
         let reason = format!("no channel of the kind {kind} is configured");
         return (refused_for_good(reason), 1);
     };
-    let mut parts = channel.parts(&lease.alert.text());
+    let mut parts = channel.parts(&lease.text());
     let count = parts.len();
     // A channel that now cuts into fewer parts than are sent gets its last one
     // again: rather a repeated part than a lost one.
@@ -69,12 +69,22 @@ async fn send(outside: &Outside, order: &SendOrder) -> (Answer, u16) {
     let message = Message {
         destination: &lease.destination,
         credential: &credential,
-        text: &text,
+        alert: &lease.alert,
+        digest: lease.digest.as_deref(),
         delivery: lease.delivery_id(),
-        gtid: &lease.alert.gtid,
+        text: &text,
+        part: Part {
+            number: small(part + 1),
+            of: small(count),
+        },
     };
     let answer = channel.send(message).await;
-    (answer, u16::try_from(count).unwrap_or(u16::MAX).max(1))
+    (answer, small(count))
+}
+
+/// A number of parts: at least 1.
+fn small(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX).max(1)
 }
 
 fn refused_for_good(reason: String) -> Answer {

@@ -23,9 +23,10 @@ use tokio::{
 use super::*;
 use crate::{
     domain::{
-        Answer, AttemptResult, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement,
+        Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal,
+        Settlement, Unfolded,
     },
-    ports::{Message, Pace, ParkedLane},
+    ports::{Message, Pace, ParkedLane, TextLimit},
 };
 
 struct TokioClock(Instant);
@@ -55,6 +56,7 @@ struct QueueState {
     settled: Vec<Vec<Settlement>>,
     calls: usize,
     failures: usize,
+    begun: Vec<u64>,
 }
 
 impl FakeQueue {
@@ -127,7 +129,11 @@ impl DeliveryQueue for FakeQueue {
         Ok(wanted.take(room).cloned().collect())
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), QueueError> {
+    fn begins(&self, delivery: LeaseKey) {
+        self.lock().begun.push(delivery.position.sequence);
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {
         // A commit takes a moment, in which the next batch collects.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let mut state = self.lock();
@@ -139,7 +145,7 @@ impl DeliveryQueue for FakeQueue {
         state.settled.push(settlements);
         drop(state);
         self.changed.notify_one();
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -163,6 +169,13 @@ impl Channel for FakeChannel {
         Pace {
             per_second: None,
             burst: 1,
+        }
+    }
+
+    fn text_limit(&self) -> TextLimit {
+        TextLimit {
+            most: 4000,
+            width: str::len,
         }
     }
 
@@ -299,6 +312,7 @@ fn lease_of(kind: ChannelKind, sequence: u64, address: &str, message: &str) -> L
         }),
         recipients: Recipients::new(),
         progress: Progress::default(),
+        digest: None,
     }
 }
 
@@ -374,6 +388,24 @@ async fn a_request_that_hangs_holds_up_no_other_destination() {
         bench.queue.outcomes(),
         [(3, "delivered"), (1, "delivered"), (2, "delivered")]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_queue_says_was_cancelled_is_never_begun() {
+    let bench = Bench::start();
+    let cancelled = lease(2, "hang");
+    let key = cancelled.key();
+    bench.offer([lease(1, "hang"), cancelled, lease(3, "hang")]);
+    bench.queue.offer(Ok(Received::Cancelled(vec![key])));
+    bench.offer([lease(4, "b")]);
+    bench.queue.until_settled(1).await;
+    bench.channel.gate.add_permits(2);
+    bench.queue.until_settled(3).await;
+    assert_eq!(
+        bench.queue.outcomes(),
+        [(4, "delivered"), (1, "delivered"), (3, "delivered")]
+    );
+    assert_eq!(bench.queue.lock().begun, [1, 4, 3]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,11 +14,14 @@ pub(super) struct ClockWatch {
     offset: Option<i64>,
     /// By how much the wall clock was set forward while this process watched.
     forward: Duration,
+    /// The first look, in monotonic time.
+    began: Option<Duration>,
 }
 
 impl ClockWatch {
     /// Looks at both clocks.
     pub(super) fn look(&mut self, now: Now) {
+        self.began.get_or_insert(now.mono);
         let mono = i64::try_from(now.mono.as_millis()).unwrap_or(i64::MAX);
         let offset = now.utc.0.saturating_sub(mono);
         let step = offset.saturating_sub(*self.offset.get_or_insert(offset));
@@ -26,6 +29,11 @@ impl ClockWatch {
             self.forward += Duration::from_millis(step.unsigned_abs());
         }
         self.offset = Some(offset);
+    }
+
+    /// When this process began, in monotonic time.
+    pub(super) fn began(&self) -> Duration {
+        self.began.unwrap_or_default()
     }
 
     /// How old something accepted then is at least: time that only a clock which

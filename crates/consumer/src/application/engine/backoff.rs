@@ -25,6 +25,15 @@ impl Backoff {
         Duration::from_nanos(rng.random_range(0..=ceiling))
     }
 
+    /// As [`draw`](Self::draw), with another cap.
+    pub(super) fn draw_capped(&self, failures: u32, cap: Duration, rng: &mut impl Rng) -> Duration {
+        let capped = Self {
+            cap: self.cap.min(cap),
+            ..*self
+        };
+        capped.draw(failures, rng)
+    }
+
     fn ceiling(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         self.base.saturating_mul(1 << doublings).min(self.cap)

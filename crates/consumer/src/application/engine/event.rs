@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use common::{DestinationId, Severity, UtcMillis};
 
 use crate::{
-    domain::{Answer, Lease, Position, Settlement},
+    domain::{Answer, Lease, LeaseKey, Position, Settlement, Unfolded},
     ports::ParkedLane,
 };
 
@@ -16,6 +16,8 @@ pub enum Event {
     ParkedLanes(Vec<ParkedLane>),
     /// Deliveries have come, in the order that the queue handed them over.
     Received(Vec<Lease>),
+    /// Somebody cancelled these, and that is recorded.
+    Cancelled(Vec<LeaseKey>),
     /// Everything accepted before this process began has been received.
     CaughtUp,
     /// The answer to [`Action::Unpark`]; empty where there are no more.
@@ -36,6 +38,9 @@ pub enum Event {
         /// How many of them hold an attempt.
         attempts: usize,
     },
+    /// These folds were not made, though they count among those recorded: told
+    /// before the [`Event::Recorded`] that counts them.
+    Unfolded(Vec<Unfolded>),
     /// The process is ending: nothing new begins.
     Draining,
 }

@@ -5,7 +5,10 @@ use common::{DestinationId, Now, Severity};
 
 use super::{
     Engine,
+    dormant::Sleeper,
     event::Action,
+    folding::Preparing,
+    hosts::{Host, HostId},
     lane::{Held, Lane},
     pace::Bucket,
     parking::Fetch,
@@ -16,14 +19,15 @@ use crate::{
     ports::ParkedLane,
 };
 
+/// Deliveries that a lane draws for a digest however full memory is: they leave it
+/// at once.
+const DRAWN_WHEN_FULL: usize = 32;
+
 impl Engine {
     pub(super) fn restore_parked(&mut self, lanes: &[ParkedLane]) {
         for parked in lanes {
-            let lane = self.lanes.make(parked.destination);
-            lane.parking
-                .get_or_insert_default()
-                .shelf_mut(parked.severity)
-                .count += parked.count;
+            self.dormant
+                .park(parked.destination, None, parked.severity, parked.count);
             self.parked += parked.count;
         }
     }
@@ -39,7 +43,12 @@ impl Engine {
     pub(super) fn receive(&mut self, now: Now, lease: Lease) {
         let id = lease.destination.id;
         let severity = lease.alert.severity;
+        if self.sleeps(&lease) {
+            self.park_asleep(now, lease);
+            return;
+        }
         let full = self.is_full();
+        self.wake(id);
         let lane = self.lanes.make(id);
         if severity == Severity::High {
             lane.cut(now.mono + self.settings.high_cut);
@@ -50,21 +59,179 @@ impl Engine {
                 .shelf_mut(severity)
                 .park();
             self.parked += 1;
-            let age = self.clock.age(lease.alert.accepted_at, now);
+            let age = self.clock.age(lease.counts_from(), now);
             let held = Held::new(lease, now, age, &self.settings);
             self.outbox.settle(&held, None, Outcome::Parked);
             self.consider_fetching(id);
         } else {
             self.hold(now, lease);
         }
+        self.urge(id, severity, now);
         self.place(id, now);
+    }
+
+    /// Whether a delivery just received goes to disk and its lane is not even made:
+    /// it sleeps already, or memory is full and the lane would only stand and wait.
+    fn sleeps(&mut self, lease: &Lease) -> bool {
+        let id = lease.destination.id;
+        if lease.progress.attempts > 0 || lease.digest.is_some() {
+            return false;
+        }
+        if self.dormant.contains(id) {
+            return true;
+        }
+        if !self.is_full() || self.lanes.get(id).is_some() {
+            return false;
+        }
+        let host = self.schedule.hosts.enter(&lease.destination);
+        let congested = self.schedule.is_congested(host);
+        self.schedule.hosts.leave(host);
+        congested || self.credentials.opens_at(lease.credential.id).is_some()
+    }
+
+    fn park_asleep(&mut self, now: Now, lease: Lease) {
+        let host = self.schedule.hosts.enter(&lease.destination);
+        let severity = lease.alert.severity;
+        // A sleeper that is not new is known by the host that it was known by.
+        let is_new = self
+            .dormant
+            .park(lease.destination.id, Some(host), severity, 1);
+        if !is_new {
+            self.schedule.hosts.leave(host);
+        }
+        if severity == Severity::High {
+            self.urge_host(host, now);
+            self.credentials
+                .cut(lease.credential.id, now.mono + self.settings.high_cut);
+        }
+        self.parked += 1;
+        let age = self.clock.age(lease.counts_from(), now);
+        let held = Held::new(lease, now, age, &self.settings);
+        self.outbox.settle(&held, None, Outcome::Parked);
+    }
+
+    /// A high delivery that waits behind a breaker brings its probe forward.
+    fn urge(&mut self, id: DestinationId, severity: Severity, now: Now) {
+        if severity != Severity::High {
+            return;
+        }
+        let Some(lane) = self.lanes.get(id) else {
+            return;
+        };
+        if let Some(credential) = lane.waits_for {
+            self.credentials
+                .cut(credential, now.mono + self.settings.high_cut);
+        }
+        if let Some(host) = lane.host {
+            self.urge_host(host, now);
+        }
+    }
+
+    fn urge_host(&mut self, id: HostId, now: Now) {
+        let latest = now.mono + self.settings.high_cut;
+        let breaker = self
+            .schedule
+            .hosts
+            .get_mut(id)
+            .and_then(|host| host.breaker_mut());
+        if let Some(breaker) = breaker
+            && let Some(at) = breaker.opens_at()
+            && at > latest
+        {
+            breaker.cut(latest);
+            self.breakers.remove(&(at, id));
+            self.breakers.insert((latest, id));
+        }
+    }
+
+    /// Makes the lane of a sleeper again.
+    fn wake(&mut self, id: DestinationId) {
+        if let Some(sleeper) = self.dormant.take(id) {
+            self.rise(id, sleeper);
+        }
+    }
+
+    fn rise(&mut self, id: DestinationId, sleeper: Sleeper) {
+        let lane = self.lanes.make(id);
+        match (lane.host, sleeper.host) {
+            (None, host) => lane.host = host,
+            (Some(_), Some(host)) => self.schedule.hosts.leave(host),
+            (Some(_), None) => {}
+        }
+        let parking = lane.parking.get_or_insert_default();
+        for severity in Severity::BY_URGENCY {
+            let count = sleeper.counts[usize::from(severity.code())];
+            parking.shelf_mut(severity).count += u64::from(count);
+        }
+        self.consider_fetching(id);
+    }
+
+    /// Wakes lanes whose deliveries are all on disk, while there is room for them
+    /// or sending will soon make some, and their host is well.
+    pub(super) fn wake_sleepers(&mut self) {
+        if !self.caught_up {
+            return;
+        }
+        while !self.fetches.are_many()
+            && (!self.is_full()
+                || self.schedule.moving() + self.fetches.pending() < self.settings.max_in_flight)
+        {
+            let full = self.is_full();
+            let fetching = self.fetches.pending() > 0;
+            let schedule = &self.schedule;
+            let woken = self.dormant.wake(|host| {
+                host.is_none_or(|id| match schedule.hosts.get(id) {
+                    Some(host) if host.is_closed() => !(full && schedule.is_congested(id)),
+                    // Nobody else can be its probe.
+                    Some(host) => !fetching && host.lacks_a_probe(),
+                    None => true,
+                })
+            });
+            let Some((id, sleeper)) = woken else {
+                return;
+            };
+            self.rise(id, sleeper);
+        }
+    }
+
+    /// What this lane held was too old; so may be what sleeps behind the same host.
+    pub(super) fn wake_another(&mut self, id: DestinationId) {
+        let host = self.lanes.get(id).and_then(|lane| lane.host);
+        if host.is_none() || !self.caught_up || self.fetches.are_many() {
+            return;
+        }
+        if let Some((id, sleeper)) = self.dormant.wake(|other| other == host) {
+            self.rise(id, sleeper);
+        }
+    }
+
+    /// Lets a lane of which nothing is in memory fall asleep again. Its host is held
+    /// for that by the caller.
+    fn fall_asleep(&mut self, id: DestinationId, host: HostId) {
+        if let Some(lane) = self.lanes.get_mut(id) {
+            self.schedule.leave(&mut lane.place);
+        }
+        if let Some(lane) = self.lanes.forget(id) {
+            for severity in Severity::BY_URGENCY {
+                let parking = lane.parking.as_ref();
+                let count = parking.map_or(0, |parking| parking.shelf(severity).count);
+                if count > 0 && self.dormant.park(id, Some(host), severity, count) {
+                    self.schedule.hosts.hold(host);
+                }
+            }
+            if let Some(known) = lane.host {
+                self.schedule.hosts.leave(known);
+            }
+        }
+        self.schedule.hosts.leave(host);
     }
 
     /// Takes a delivery into its lane, with the wait it brings from an earlier run.
     fn hold(&mut self, now: Now, lease: Lease) {
-        let age = self.clock.age(lease.alert.accepted_at, now);
+        let age = self.clock.age(lease.counts_from(), now);
         let kind = &lease.destination.kind;
-        let Some(pace) = self.settings.paces.iter().find(|(known, _)| known == kind) else {
+        let channels = &self.settings.channels;
+        let Some(channel) = channels.iter().position(|channel| channel.kind == *kind) else {
             let reason = format!("no channel of the kind {kind} is configured");
             let held = Held::new(lease, now, age, &self.settings);
             self.outbox.settle(&held, None, Outcome::Dead { reason });
@@ -73,9 +240,18 @@ impl Engine {
         self.held += 1;
         self.ages.add(lease.alert.accepted_at);
         let lane = self.lanes.make(lease.destination.id);
-        lane.bucket.get_or_insert_with(|| Bucket::new(pace.1));
+        lane.channel = Some(channel);
+        lane.bucket
+            .get_or_insert_with(|| Bucket::new(self.settings.channels[channel].pace));
+        if lane.host.is_none() {
+            lane.host = Some(self.schedule.hosts.enter(&lease.destination));
+        }
         let wait = lease.progress.wait;
         let held = Held::new(lease, now, age, &self.settings);
+        self.look_when_old(&held, now);
+        let Some(lane) = self.lanes.get_mut(held.key().destination) else {
+            return;
+        };
         let Some(wait) = wait else {
             lane.insert(held);
             return;
@@ -86,12 +262,17 @@ impl Engine {
         if wait.asked {
             lane.rest(until, true);
         }
-        if wait.fault == Fault::Payload {
-            lane.set_aside(held, until);
-        } else {
-            lane.restore(held.attempts);
-            lane.rest(until, false);
-            lane.insert(held);
+        match wait.fault {
+            Fault::Payload => lane.set_aside(held, until),
+            Fault::Credential => {
+                self.credentials.restore(held.credential(), now.mono, until);
+                lane.insert_blocked(held);
+            }
+            Fault::Destination | Fault::Host | Fault::Unclear => {
+                lane.restore(held.attempts);
+                lane.rest(until, false);
+                lane.insert(held);
+            }
         }
     }
 
@@ -111,20 +292,65 @@ impl Engine {
         if let Fetch::Asked(room) = shelf.fetch {
             self.fetches.answered(room);
         }
-        let before = shelf.cursor;
+        let mut leases = leases;
+        let brought = leases.len();
         let last = leases.last().map(|lease| lease.position);
-        self.parked = self
-            .parked
-            .saturating_sub(shelf.fetched(leases.len() as u64, last));
-        for lease in leases {
-            // One that came before is held already or has ended.
-            if before.is_none_or(|before| lease.position > before) {
-                self.hold(now, lease);
-            }
+        let cancelled = &self.cancelled;
+        leases.retain(|lease| !cancelled.contains(&lease.position));
+        if !self.fetches.are_under_way() {
+            self.cancelled.clear();
         }
-        self.bury_expired(destination, now);
+        if let Some(host) = self.would_stand(destination, &leases, now) {
+            // They stay where they are, on disk.
+            let shelf = self.lanes.make(destination).parking.get_or_insert_default();
+            shelf.shelf_mut(severity).put_back();
+            self.fall_asleep(destination, host);
+            return;
+        }
+        let lane = self.lanes.make(destination);
+        leases.retain(|lease| !lane.holds(lease.key()));
+        let shelf = lane.parking.get_or_insert_default().shelf_mut(severity);
+        leases.retain(|lease| !shelf.is_gone(lease.position));
+        let fewer = shelf.fetched(brought, leases.len() as u64, last);
+        self.parked = self.parked.saturating_sub(fewer);
+        for lease in leases {
+            self.hold(now, lease);
+        }
+        self.drawn(destination, now);
+        if self.bury_expired(destination, now) {
+            self.wake_another(destination);
+        }
         self.consider_fetching(destination);
         self.place(destination, now);
+    }
+
+    /// The host of deliveries just fetched, held for the caller, if they must not be
+    /// taken in: memory is full, nothing else of their lane is in memory or to be
+    /// remembered, and it would only stand and wait.
+    fn would_stand(&mut self, id: DestinationId, leases: &[Lease], now: Now) -> Option<HostId> {
+        let first = leases.first()?;
+        let lane = self.lanes.get(id)?;
+        let must_stay = lane.held() > 0
+            || lane.rested_at() > now.mono
+            || lane.parking.as_ref()?.is_fetching_another()
+            || self.clock.age(first.counts_from(), now) >= self.settings.max_age_in_all
+            || !self.is_full();
+        if must_stay {
+            return None;
+        }
+        let host = self.schedule.hosts.enter(&first.destination);
+        let is_probe = self
+            .schedule
+            .hosts
+            .get(host)
+            .is_some_and(Host::lacks_a_probe);
+        if (self.schedule.is_congested(host) && !is_probe)
+            || self.credentials.opens_at(first.credential.id).is_some()
+        {
+            return Some(host);
+        }
+        self.schedule.hosts.leave(host);
+        None
     }
 
     /// Queues the fetches that the lane needs: what is parked comes as soon as
@@ -160,12 +386,15 @@ impl Engine {
             .memory_leases
             .saturating_sub(self.held + self.fetches.expected());
         let lane = self.lanes.make(request.destination);
-        let room = self
-            .settings
-            .lane_leases
-            .saturating_sub(lane.held())
-            .min(memory)
-            .max(1);
+        let room = match lane.folding.preparing {
+            Preparing::Drawing => Self::room_to_draw(lane).min(memory.max(DRAWN_WHEN_FULL)),
+            _ => self
+                .settings
+                .lane_leases
+                .saturating_sub(lane.held())
+                .min(memory),
+        };
+        let room = room.max(1);
         let shelf = lane
             .parking
             .get_or_insert_default()
@@ -183,7 +412,7 @@ impl Engine {
 
 /// Whether a delivery just received goes to disk.
 fn must_park(lane: &Lane, lease: &Lease, full: bool, settings: &EngineSettings) -> bool {
-    if lease.progress.attempts > 0 {
+    if lease.progress.attempts > 0 || lease.digest.is_some() {
         // An earlier run held it in memory, so there is room for it; and its wait
         // or its parts must be known.
         return false;

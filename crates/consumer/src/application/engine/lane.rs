@@ -1,12 +1,15 @@
 //! One destination's lane: what waits there, and which goes next.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 
-use common::{Now, Severity};
+use common::{CredentialId, Now, Severity};
 
 use crate::domain::{Fault, Lease, LeaseKey, Position};
 
 use super::{
+    credentials::Credentials,
+    folding::Folding,
+    hosts::HostId,
     pace::Bucket,
     parking::Parking,
     schedule::{Place, Rank},
@@ -23,12 +26,18 @@ pub(super) struct Held {
     pub(super) lease: Arc<Lease>,
     /// Since when it has waited: received or last tried, in monotonic time.
     since: Duration,
-    /// How old it was then.
-    age: Duration,
+    /// Since when its age counts: its acceptance or replay, in milliseconds of
+    /// monotonic time; below zero where that was before this process.
+    counts_from: i64,
     pub(super) attempts: u32,
     pub(super) parts_sent: u16,
     /// How often it was refused because of its own content.
     pub(super) refusals: u16,
+    /// Somebody cancelled it while its request was under way: nothing follows.
+    pub(super) cancelled: bool,
+    /// When it was first refused for a reason that nobody knows, in seconds of
+    /// monotonic time, and has been ever since.
+    pub(super) unclear_since: Option<NonZeroU32>,
 }
 
 impl Held {
@@ -47,10 +56,12 @@ impl Held {
         };
         Self {
             since: now.mono,
-            age,
+            counts_from: millis(now.mono).saturating_sub(millis(age)),
+            unclear_since: None,
             attempts: progress.attempts,
             parts_sent: progress.parts_sent,
             refusals,
+            cancelled: false,
             lease: Arc::new(lease),
         }
     }
@@ -63,15 +74,48 @@ impl Held {
         self.lease.alert.severity
     }
 
+    pub(super) fn credential(&self) -> CredentialId {
+        self.lease.credential.id
+    }
+
+    /// The digest that this one leads, as if it had waited since then.
+    pub(super) fn lead_of(&self, digest: Lease) -> Self {
+        Self {
+            lease: Arc::new(digest),
+            refusals: 0,
+            ..*self
+        }
+    }
+
     /// Counts an attempt that has ended.
     pub(super) fn tried(&mut self, now: Duration) {
-        self.age = self.age_at(now);
         self.since = now;
         self.attempts = self.attempts.saturating_add(1);
     }
 
     pub(super) fn age_at(&self, now: Duration) -> Duration {
-        self.age + now.saturating_sub(self.since)
+        span(millis(now).saturating_sub(self.counts_from))
+    }
+
+    /// Since when its age counts, in monotonic time; zero where that was before.
+    pub(super) fn counts_from(&self) -> Duration {
+        span(self.counts_from)
+    }
+
+    /// When it reaches that age, in monotonic time; zero where it was before.
+    pub(super) fn reaches(&self, age: Duration) -> Duration {
+        span(self.counts_from.saturating_add(millis(age)))
+    }
+
+    /// It was refused for a reason that nobody knows; answers since when it is
+    /// refused so, where that was not the first time.
+    pub(super) fn refused_unclearly(&mut self, now: Duration) -> Option<Duration> {
+        let since = self.unclear_since;
+        if since.is_none() {
+            let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+            self.unclear_since = NonZeroU32::new(seconds.max(1));
+        }
+        since.map(|since| Duration::from_secs(since.get().into()))
     }
 
     fn position(&self) -> Position {
@@ -90,13 +134,25 @@ pub(super) struct Trouble {
     asked_until: Duration,
     /// What it said last.
     pub(super) error: Box<str>,
+    /// When the first of the failures was, in this process.
+    since: Option<Duration>,
+}
+
+impl Trouble {
+    /// Nothing goes before this.
+    pub(super) fn until(&self) -> Duration {
+        self.until
+    }
 }
 
 /// A lane. Exists only while something waits, is under way, is parked, or must be
 /// remembered (pace, backoff).
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// Known from the first delivery on.
+    /// Known from the first delivery on, as is the pace.
+    pub(super) host: Option<HostId>,
+    /// Its place in [`EngineSettings::channels`].
+    pub(super) channel: Option<usize>,
     pub(super) bucket: Option<Bucket>,
     /// By [`Severity::code`], each in order of acceptance.
     queues: [VecDeque<Held>; 3],
@@ -108,11 +164,27 @@ pub(super) struct Lane {
     /// Tells the lane's requests apart.
     pub(super) serial: u32,
     turns_since_starved: u8,
+    /// When the service last took a message, in seconds of monotonic time.
+    pub(super) last_success: u32,
     /// Stepped aside because of their own content, each until its own time.
     aside: Vec<(Duration, Held)>,
     pub(super) trouble: Option<Box<Trouble>>,
     pub(super) parking: Option<Box<Parking>>,
+    /// It will be looked at when this credential is well again.
+    pub(super) waits_for: Option<CredentialId>,
+    pub(super) folding: Folding,
     pub(super) place: Place,
+}
+
+/// When a lane may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// From then on.
+    At(Duration),
+    /// Once that credential is well again.
+    Blocked(CredentialId),
+    /// Nothing waits in memory.
+    Nothing,
 }
 
 impl Lane {
@@ -127,12 +199,70 @@ impl Lane {
         self.queues[index(severity)].len()
     }
 
+    /// How many wait for their turn, those on disk included.
+    pub(super) fn waiting(&self) -> u64 {
+        let parked = self.parking.as_ref().map_or(0, |parking| parking.count());
+        let queued: usize = self.queues.iter().map(VecDeque::len).sum();
+        parked + queued as u64
+    }
+
+    /// Those of one severity that wait for their turn, in order.
+    pub(super) fn queue(&self, severity: Severity) -> &VecDeque<Held> {
+        &self.queues[index(severity)]
+    }
+
+    /// Whether that delivery is here.
+    pub(super) fn holds(&self, key: LeaseKey) -> bool {
+        let queue = &self.queues[index(key.severity)];
+        let is_it = |held: &Held| held.position() == key.position;
+        queue
+            .binary_search_by_key(&key.position, Held::position)
+            .is_ok()
+            || self.current.as_ref().is_some_and(is_it)
+            || self.aside.iter().any(|(_, held)| is_it(held))
+    }
+
+    /// A delivery has ended, or was folded.
+    pub(super) fn let_go(&mut self, key: LeaseKey) {
+        if let Some(parking) = &mut self.parking {
+            parking.shelf_mut(key.severity).let_go(key.position);
+        }
+    }
+
+    /// Takes out those that stand there, each queue's in ascending order.
+    pub(super) fn take_out(&mut self, places: &[(Severity, usize)]) -> Vec<Held> {
+        let mut taken = Vec::with_capacity(places.len());
+        for severity in Severity::BY_URGENCY {
+            let mut places = places
+                .iter()
+                .filter(|(other, _)| *other == severity)
+                .map(|(_, place)| *place)
+                .peekable();
+            if places.peek().is_none() {
+                continue;
+            }
+            let queue = std::mem::take(&mut self.queues[index(severity)]);
+            for (place, held) in queue.into_iter().enumerate() {
+                if places.next_if_eq(&place).is_some() {
+                    taken.push(held);
+                } else {
+                    self.queues[index(severity)].push_back(held);
+                }
+            }
+        }
+        taken
+    }
+
     /// Takes in a delivery at its place in the order.
     pub(super) fn insert(&mut self, held: Held) {
         if held.parts_sent > 0 && self.current.is_none() {
             self.current = Some(held);
             return;
         }
+        self.insert_in_order(held);
+    }
+
+    fn insert_in_order(&mut self, held: Held) {
         let queue = &mut self.queues[index(held.severity())];
         let place = match queue.back() {
             Some(last) if last.position() > held.position() => {
@@ -148,18 +278,65 @@ impl Lane {
         self.aside.push((until, held));
     }
 
-    /// From when on the lane may send; `None` where nothing waits in memory.
-    pub(super) fn next_at(&self, settings: &EngineSettings) -> Option<Duration> {
+    /// Takes in a delivery whose credential was refused: it waits in the order, even
+    /// if a part of it is sent, so that others can go on.
+    pub(super) fn insert_blocked(&mut self, held: Held) {
+        self.insert_in_order(held);
+    }
+
+    /// When the lane may send.
+    pub(super) fn next(
+        &self,
+        now: Duration,
+        settings: &EngineSettings,
+        credentials: &Credentials,
+    ) -> Next {
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
         // With so many aside that memory must not take more, the lane waits for
         // them: seconds, since a delivery steps aside only a few times.
         let full = self.aside.len() >= settings.lane_leases;
-        let queued = !full && self.queues.iter().any(|queue| !queue.is_empty());
-        let from = if self.current.is_some() || queued {
-            Duration::ZERO
-        } else {
-            self.aside.iter().map(|(until, _)| *until).min()?
-        };
-        Some(from.max(self.open_at()))
+        let mut queued = self.queues.iter().flatten();
+        if self.current.as_ref().is_some_and(is_free) || (!full && queued.any(is_free)) {
+            return Next::At(self.open_at());
+        }
+        let aside = self
+            .aside
+            .iter()
+            .filter(|(until, held)| *until > now || is_free(held))
+            .map(|(until, _)| *until)
+            .min();
+        if let Some(until) = aside {
+            return Next::At(until.max(self.open_at()));
+        }
+        let blocked = self.blocked();
+        blocked.map_or(Next::Nothing, |held| Next::Blocked(held.credential()))
+    }
+
+    /// The first that waits; asked where all are blocked.
+    fn blocked(&self) -> Option<&Held> {
+        let aside = self.aside.iter().map(|(_, held)| held);
+        let queued = self.queues.iter().rev().filter_map(VecDeque::front);
+        self.current.iter().chain(queued).chain(aside).next()
+    }
+
+    /// A credential for which something waits here, unless the lane says already
+    /// that it waits for one.
+    pub(super) fn blocked_by(
+        &self,
+        now: Duration,
+        credentials: &Credentials,
+    ) -> Option<CredentialId> {
+        if self.waits_for.is_some() || credentials.all_well() {
+            return None;
+        }
+        let aside = self.aside.iter().map(|(_, held)| held);
+        let queued = self.queues.iter().flatten();
+        self.current
+            .iter()
+            .chain(queued)
+            .chain(aside)
+            .map(Held::credential)
+            .find(|credential| credentials.blocks(*credential, now))
     }
 
     /// When the lane can be forgotten, if nothing comes until then.
@@ -213,30 +390,125 @@ impl Lane {
 
     /// Takes out the delivery that goes next: the rest of one sent in part, else
     /// the most urgent, the earliest accepted first; now and then one that has
-    /// waited too long behind more urgent ones.
-    pub(super) fn take_next(&mut self, now: Duration, settings: &EngineSettings) -> Option<Held> {
+    /// waited too long behind more urgent ones. Those whose credential must not be
+    /// used now are passed over.
+    pub(super) fn take_next(
+        &mut self,
+        now: Duration,
+        settings: &EngineSettings,
+        credentials: &Credentials,
+    ) -> Option<Held> {
         self.recall(now);
         if let Some(begun) = self.current.take() {
-            return Some(begun);
+            if !credentials.blocks(begun.credential(), now) {
+                return Some(begun);
+            }
+            self.insert_in_order(begun);
         }
-        let urgent = Severity::BY_URGENCY
-            .into_iter()
-            .find(|severity| self.queued(*severity) > 0)?;
-        let chosen = match self.starved(now, urgent, settings.starvation_limit) {
-            Some(starved) => {
-                self.turns_since_starved = 0;
-                starved
-            }
-            None => {
-                self.turns_since_starved = self.turns_since_starved.saturating_add(1);
-                urgent
-            }
+        let free = self.first_free(now, credentials);
+        let urgent = free.into_iter().flatten().next()?;
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
+        let starved = self.starved(now, urgent.0, free, settings.starvation_limit, is_free);
+        self.turns_since_starved = match starved {
+            Some(_) => 0,
+            None => self.turns_since_starved.saturating_add(1),
         };
-        self.queues[index(chosen)].pop_front()
+        let (severity, at) = starved.unwrap_or(urgent);
+        self.queues[index(severity)].remove(at)
+    }
+
+    /// Of each severity, the most urgent first, the first that may be sent.
+    fn first_free(
+        &self,
+        now: Duration,
+        credentials: &Credentials,
+    ) -> [Option<(Severity, usize)>; 3] {
+        Severity::BY_URGENCY.map(|severity| {
+            self.queues[index(severity)]
+                .iter()
+                .position(|held| !credentials.blocks(held.credential(), now))
+                .map(|at| (severity, at))
+        })
+    }
+
+    /// The order in which a digest takes them in: what is high, then what has waited
+    /// too long, then the rest.
+    pub(super) fn order(
+        &mut self,
+        now: Duration,
+        settings: &EngineSettings,
+        credentials: &Credentials,
+    ) -> Vec<Severity> {
+        let free = self.first_free(now, credentials);
+        let is_free = |held: &Held| !credentials.blocks(held.credential(), now);
+        let limit = settings.starvation_limit;
+        let starved = free
+            .into_iter()
+            .flatten()
+            .next()
+            .and_then(|urgent| self.starved(now, urgent.0, free, limit, is_free));
+        self.turns_since_starved = match starved {
+            Some(_) => 0,
+            None => self.turns_since_starved.saturating_add(1),
+        };
+        let starved = starved.map(|(severity, _)| severity);
+        let mut order = vec![Severity::High];
+        order.extend(starved);
+        order.extend(
+            [Severity::Normal, Severity::Low]
+                .into_iter()
+                .filter(|severity| Some(*severity) != starved),
+        );
+        order
+    }
+
+    /// So many of each severity that it held are on disk alone again; answers how
+    /// many those are.
+    pub(super) fn park_again(&mut self, counts: [u32; 3]) -> u64 {
+        let parking = self.parking.get_or_insert_default();
+        for severity in Severity::BY_URGENCY {
+            let count = u64::from(counts[usize::from(severity.code())]);
+            if count > 0 {
+                parking.shelf_mut(severity).begin_anew(count);
+            }
+        }
+        counts.map(u64::from).iter().sum()
+    }
+
+    /// Takes out a delivery that was cancelled. One in flight is marked instead:
+    /// its request's end tells. A digest goes nevertheless, for what else it carries:
+    /// its lead was cancelled before the queue knew of the fold.
+    pub(super) fn withdraw(&mut self, key: LeaseKey) -> Option<Held> {
+        if let Some(current) = self.current.as_mut()
+            && current.position() == key.position
+        {
+            if current.lease.digest.is_some() {
+                return None;
+            }
+            current.cancelled = true;
+            return if self.in_flight {
+                None
+            } else {
+                self.current.take()
+            };
+        }
+        let queue = &mut self.queues[index(key.severity)];
+        let place = queue.partition_point(|held| held.position() < key.position);
+        if queue
+            .get(place)
+            .is_some_and(|held| held.position() == key.position)
+        {
+            return queue.remove(place);
+        }
+        let place = self
+            .aside
+            .iter()
+            .position(|(_, held)| held.position() == key.position)?;
+        Some(self.aside.swap_remove(place).1)
     }
 
     /// Puts those aside whose time has come back into the order.
-    fn recall(&mut self, now: Duration) {
+    pub(super) fn recall(&mut self, now: Duration) {
         let mut next = 0;
         while next < self.aside.len() {
             if self.aside[next].0 <= now {
@@ -248,24 +520,40 @@ impl Lane {
         }
     }
 
-    fn starved(&self, now: Duration, urgent: Severity, limit: Duration) -> Option<Severity> {
+    /// The one that has waited too long. None passes a digest of an earlier run, which
+    /// may carry some of its severity that were accepted before it.
+    fn starved(
+        &self,
+        now: Duration,
+        urgent: Severity,
+        free: [Option<(Severity, usize)>; 3],
+        limit: Duration,
+        is_free: impl Fn(&Held) -> bool,
+    ) -> Option<(Severity, usize)> {
         if self.turns_since_starved < TURNS_BETWEEN_STARVED {
             return None;
         }
-        Severity::BY_URGENCY
-            .into_iter()
-            .filter(|severity| *severity < urgent)
-            .filter_map(|severity| {
-                let first = self.queues[index(severity)].front()?;
-                (first.since + limit <= now).then_some((first.since, severity))
+        let passes_a_digest = |severity| {
+            let more_urgent = self.queues[index(severity) + 1..].iter().flatten();
+            more_urgent
+                .filter(|held| held.lease.digest.is_some())
+                .any(&is_free)
+        };
+        free.into_iter()
+            .flatten()
+            .filter(|(severity, _)| *severity < urgent && !passes_a_digest(*severity))
+            .filter_map(|(severity, at)| {
+                let first = self.queues[index(severity)].get(at)?;
+                (first.since + limit <= now).then_some((first.since, severity, at))
             })
             .min()
-            .map(|(_, severity)| severity)
+            .map(|(_, severity, at)| (severity, at))
     }
 
     /// Counts a failure that was not a delivery's own; answers how many in a row.
-    pub(super) fn count_failure(&mut self, error: &str) -> u32 {
+    pub(super) fn count_failure(&mut self, error: &str, now: Duration) -> u32 {
         let trouble = self.trouble.get_or_insert_default();
+        trouble.since.get_or_insert(now);
         trouble.failures = trouble.failures.saturating_add(1);
         if *trouble.error != *error {
             trouble.error = error.into();
@@ -298,31 +586,59 @@ impl Lane {
     /// The service has taken a message: all is well again. What it asked for
     /// earlier still holds.
     pub(super) fn recover(&mut self, now: Duration) {
+        self.last_success = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
         self.trouble = self
             .trouble
             .take()
             .filter(|trouble| trouble.asked_until > now);
         if let Some(trouble) = &mut self.trouble {
             trouble.failures = 0;
+            trouble.since = None;
             trouble.until = trouble.asked_until;
         }
     }
 
-    /// Takes out those that are too old to be tried again while their
-    /// destination fails.
-    pub(super) fn take_expired(&mut self, now: Duration, max_age: Duration) -> Vec<Held> {
+    /// Since when it has been failing, in this process.
+    pub(super) fn failing_since(&self) -> Option<Duration> {
+        self.trouble.as_ref()?.since
+    }
+
+    /// All that it holds.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Held> {
+        let aside = self.aside.iter().map(|(_, held)| held);
+        self.queues
+            .iter()
+            .flatten()
+            .chain(aside)
+            .chain(&self.current)
+    }
+
+    /// Takes out those that are too old to be tried again, but for one in flight.
+    pub(super) fn take_expired(&mut self, is_old: impl Fn(&Held) -> bool) -> Vec<Held> {
         let mut expired = Vec::new();
+        if !self.all().any(&is_old) {
+            return expired;
+        }
         for queue in &mut self.queues {
-            if queue.iter().any(|held| held.age_at(now) >= max_age) {
-                let (old, young): (VecDeque<_>, VecDeque<_>) = queue
-                    .drain(..)
-                    .partition(|held| held.age_at(now) >= max_age);
-                expired.extend(old);
-                *queue = young;
-            }
+            let (old, young): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(&is_old);
+            expired.extend(old);
+            *queue = young;
+        }
+        let aside = self.aside.extract_if(.., |(_, held)| is_old(held));
+        expired.extend(aside.map(|(_, held)| held));
+        if !self.in_flight {
+            expired.extend(self.current.take_if(|held| is_old(held)));
         }
         expired
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn span(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn index(severity: Severity) -> usize {

@@ -14,7 +14,10 @@ const SMALL: usize = 4096;
 
 /// All lanes. Boxed, since the map keeps room for more than it holds.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(HashMap<DestinationId, Box<Lane>, BuildHasherDefault<IdHasher>>);
+pub(super) struct Lanes(HashMap<DestinationId, Box<Lane>, BuildIdHasher>);
+
+/// Hashes destination ids.
+pub(super) type BuildIdHasher = BuildHasherDefault<IdHasher>;
 
 impl Lanes {
     pub(super) fn len(&self) -> usize {
@@ -25,8 +28,17 @@ impl Lanes {
         self.0.keys().copied().collect()
     }
 
+    pub(super) fn get(&self, id: DestinationId) -> Option<&Lane> {
+        self.0.get(&id).map(AsRef::as_ref)
+    }
+
     pub(super) fn get_mut(&mut self, id: DestinationId) -> Option<&mut Lane> {
         self.0.get_mut(&id).map(AsMut::as_mut)
+    }
+
+    /// All lanes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (DestinationId, &Lane)> {
+        self.0.iter().map(|(id, lane)| (*id, &**lane))
     }
 
     /// The lane of that destination, made if there is none.
@@ -35,11 +47,12 @@ impl Lanes {
     }
 
     /// Forgets a lane, and gives memory back once most are forgotten.
-    pub(super) fn forget(&mut self, id: DestinationId) {
-        self.0.remove(&id);
+    pub(super) fn forget(&mut self, id: DestinationId) -> Option<Box<Lane>> {
+        let lane = self.0.remove(&id);
         if self.0.capacity() > SMALL && self.0.len() < self.0.capacity() / 8 {
             self.0.shrink_to(self.0.len() * 2);
         }
+        lane
     }
 
     pub(super) fn place_of(&self, id: DestinationId) -> Place {
@@ -49,7 +62,7 @@ impl Lanes {
 
 /// A destination's id is a hash already; this only spreads its bits.
 #[derive(Debug, Default)]
-struct IdHasher(u64);
+pub(super) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write_u64(&mut self, id: u64) {

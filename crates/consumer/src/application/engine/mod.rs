@@ -19,29 +19,50 @@
 mod age;
 mod answers;
 mod backoff;
+mod breaker;
+mod cancel;
+mod credentials;
+mod digest;
+mod dormant;
 mod event;
+mod expiry;
+mod folding;
+mod hosts;
 mod intake;
 mod lane;
 mod lanes;
+mod outages;
 mod outbox;
 mod pace;
 mod parking;
 mod schedule;
 mod settings;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    time::Duration,
+};
 
 use common::{DestinationId, Now, UtcMillis};
 use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
 
+pub use breaker::BreakerState;
 pub use event::{Action, Answered, Counts, Event, SendOrder, Ticket};
-pub use settings::EngineSettings;
+pub use settings::{ChannelTraits, EngineSettings};
+pub use snapshot::{CredentialView, HostView, LaneView, Snapshot};
 
+use crate::domain::Position;
 use age::{Ages, ClockWatch};
 use backoff::Backoff;
+use credentials::Credentials;
+use dormant::Dormant;
+use folding::Preparing;
+use hosts::HostId;
+use lane::Next;
 use lanes::Lanes;
 use outbox::Outbox;
 use parking::Fetches;
@@ -59,9 +80,22 @@ pub struct Engine {
     clock: ClockWatch,
     lanes: Lanes,
     schedule: Schedule,
+    credentials: Credentials,
+    dormant: Dormant,
+    /// Breakers of hosts that are open, by when they let a probe through.
+    breakers: BTreeSet<(Duration, HostId)>,
     fetches: Fetches,
+    /// Cancelled while deliveries were being fetched, which may bring them.
+    cancelled: HashSet<Position>,
     outbox: Outbox,
+    /// Lanes with a digest that is being recorded, and those whose digest may go.
+    recording: VecDeque<(u64, DestinationId)>,
+    ready: VecDeque<DestinationId>,
+    /// Lanes that prepare a digest, or have one that may go.
+    preparing: usize,
     ages: Ages,
+    /// When some may be too old that nothing happens to.
+    look_at: Option<Duration>,
     held: usize,
     in_flight: usize,
     parked: u64,
@@ -80,10 +114,18 @@ impl Engine {
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             clock: ClockWatch::default(),
             lanes: Lanes::default(),
-            schedule: Schedule::new(settings.max_in_flight),
+            schedule: Schedule::new(settings.max_in_flight_per_host),
+            credentials: Credentials::default(),
+            dormant: Dormant::default(),
+            breakers: BTreeSet::new(),
             fetches: Fetches::default(),
+            cancelled: HashSet::new(),
             outbox: Outbox::default(),
+            recording: VecDeque::new(),
+            ready: VecDeque::new(),
+            preparing: 0,
             ages: Ages::default(),
+            look_at: None,
             held: 0,
             in_flight: 0,
             parked: 0,
@@ -101,11 +143,14 @@ impl Engine {
             Event::ParkedLanes(lanes) => self.restore_parked(&lanes),
             Event::Received(leases) => {
                 // Those that wait come before all others.
-                self.restoring &= leases.iter().all(|lease| lease.progress.wait.is_some());
+                self.restoring &= leases
+                    .iter()
+                    .all(|lease| lease.progress.attempts > 0 || lease.digest.is_some());
                 for lease in leases {
                     self.receive(now, lease);
                 }
             }
+            Event::Cancelled(deliveries) => self.cancel(now, deliveries),
             Event::CaughtUp => self.catch_up(),
             Event::Unparked {
                 destination,
@@ -120,7 +165,9 @@ impl Engine {
                 attempts,
             } => {
                 self.outbox.recorded(settlements, attempts);
+                self.folds_recorded();
             }
+            Event::Unfolded(folds) => self.unfolded(&folds),
             Event::Draining => self.draining = true,
         }
     }
@@ -135,6 +182,14 @@ impl Engine {
         if self.draining {
             return None;
         }
+        self.look_at_the_old(now);
+        self.let_probes_through(now);
+        while let Some(lanes) = self.credentials.pop_due(now.mono) {
+            for id in lanes {
+                self.unblock(id, now);
+            }
+        }
+        self.wake_sleepers();
         if let Some(unpark) = self.next_fetch() {
             return Some(unpark);
         }
@@ -144,7 +199,10 @@ impl Engine {
         {
             self.place(id, now);
         }
+        // A lane whose turn it was may have begun a digest instead.
         self.next_send(now)
+            .or_else(|| self.outbox.next())
+            .or_else(|| self.next_fetch())
     }
 
     /// The monotonic time at which to ask for actions again, whatever happens.
@@ -152,7 +210,11 @@ impl Engine {
         if self.draining {
             return None;
         }
-        self.schedule.next_due(|id| self.lanes.place_of(id))
+        let lanes = self.schedule.next_due(|id| self.lanes.place_of(id));
+        let hosts = self.breakers.first().map(|(at, _)| *at);
+        let credentials = self.credentials.next_due();
+        let old = self.look_at.filter(|_| self.held > 0);
+        [lanes, hosts, credentials, old].into_iter().flatten().min()
     }
 
     /// How many more deliveries may be received now.
@@ -169,7 +231,7 @@ impl Engine {
             .memory_leases
             .saturating_sub(self.held + self.fetches.expected());
         let room = match memory {
-            0 if !self.restoring && self.schedule.in_line() >= self.settings.max_in_flight => 0,
+            0 if !self.restoring && self.schedule.moving() >= self.settings.max_in_flight => 0,
             0 => ROOM_WHEN_FULL,
             room => room,
         };
@@ -191,7 +253,7 @@ impl Engine {
             held: self.held,
             in_flight: self.in_flight,
             parked: self.parked,
-            lanes: self.lanes.len(),
+            lanes: self.lanes.len() + self.dormant.len(),
         }
     }
 
@@ -202,29 +264,52 @@ impl Engine {
 
     fn next_send(&mut self, now: Now) -> Option<Action> {
         loop {
+            let under_way = self.in_flight + self.preparing - self.ready.len();
             if self.restoring
-                || self.in_flight >= self.settings.max_in_flight.max(1)
+                || under_way >= self.settings.max_in_flight.max(1)
                 || self.outbox.unrecorded_attempts() >= self.settings.max_unrecorded_attempts.max(1)
             {
                 return None;
             }
-            let (id, rank) = self.schedule.next_in_line(|id| self.lanes.place_of(id))?;
+            let (id, rank) = match self.next_ready(now) {
+                Some(id) => (id, None),
+                None => {
+                    let (id, rank) = self.schedule.next_in_line(|id| self.lanes.place_of(id))?;
+                    if self.prepares_digest(id, now) {
+                        self.place(id, now);
+                        continue;
+                    }
+                    (id, Some(rank))
+                }
+            };
             let Some(lane) = self.lanes.get_mut(id) else {
                 continue;
             };
             self.schedule.leave(&mut lane.place);
-            let Some(held) = lane.take_next(now.mono, &self.settings) else {
+            let Some(held) = lane.take_next(now.mono, &self.settings, &self.credentials) else {
                 self.place(id, now);
                 continue;
             };
+            if held.lease.digest.is_none() {
+                lane.folding.count_single();
+            }
             if let Some(bucket) = &mut lane.bucket {
                 bucket.take(now.mono);
             }
             lane.serial = lane.serial.wrapping_add(1);
             lane.in_flight = true;
-            lane.sends_tail = rank.is_tail;
-            self.schedule.begin(rank);
+            let is_tail = rank.is_some_and(|rank| rank.is_tail);
+            lane.sends_tail = is_tail;
             self.in_flight += 1;
+            self.credentials.begin(held.credential(), now.mono);
+            if let Some(host) = lane.host {
+                self.schedule.change(host, |host| {
+                    host.begin(is_tail);
+                    if let Some(breaker) = host.breaker_mut() {
+                        breaker.begin();
+                    }
+                });
+            }
             let order = SendOrder {
                 ticket: Ticket {
                     destination: id,
@@ -245,31 +330,64 @@ impl Engine {
         let Some(lane) = self.lanes.get_mut(id) else {
             return;
         };
-        if lane.in_flight {
+        if let Some(credential) = lane.blocked_by(now.mono, &self.credentials) {
+            lane.waits_for = Some(credential);
+            self.credentials.wait(credential, id);
+        }
+        if lane.in_flight || lane.folding.preparing != Preparing::Nothing {
             return self.schedule.leave(&mut lane.place);
         }
-        match lane.next_at(&self.settings) {
-            Some(at) if at <= now.mono => {
-                let rank = lane.rank();
-                self.schedule.line_up(id, rank, &mut lane.place);
+        let is_fetching = lane
+            .parking
+            .as_ref()
+            .is_some_and(|parking| parking.is_needed());
+        match lane.next(now.mono, &self.settings, &self.credentials) {
+            Next::At(at) if at <= now.mono => {
+                let (rank, host) = (lane.rank(), lane.host);
+                if let Some(host) = host {
+                    self.schedule.line_up(id, host, rank, &mut lane.place);
+                }
             }
-            Some(at) => self.schedule.wait_until(id, at, &mut lane.place),
-            None if lane
-                .parking
-                .as_ref()
-                .is_some_and(|parking| parking.is_needed()) =>
-            {
+            Next::At(at) => self.schedule.wait_until(id, at, &mut lane.place),
+            Next::Blocked(_) => self.schedule.leave(&mut lane.place),
+            Next::Nothing if is_fetching => self.schedule.leave(&mut lane.place),
+            Next::Nothing if lane.rested_at() <= now.mono => {
                 self.schedule.leave(&mut lane.place);
-            }
-            None if lane.rested_at() <= now.mono => {
-                self.schedule.leave(&mut lane.place);
-                self.lanes.forget(id);
+                self.forget(id);
             }
             // Kept until then, so that it cannot begin anew with a full burst.
-            None => {
+            Next::Nothing => {
                 let rested_at = lane.rested_at();
                 self.schedule.wait_until(id, rested_at, &mut lane.place);
             }
+        }
+    }
+
+    /// Forgets a lane that has nothing to remember.
+    fn forget(&mut self, id: DestinationId) {
+        if let Some(host) = self.lanes.forget(id).and_then(|lane| lane.host) {
+            self.schedule.hosts.leave(host);
+        }
+    }
+
+    /// A credential that the lane waited for may be used again.
+    fn unblock(&mut self, id: DestinationId, now: Now) {
+        if let Some(lane) = self.lanes.get_mut(id) {
+            lane.waits_for = None;
+            self.place(id, now);
+        }
+    }
+
+    /// Lets a probe through to each host whose breaker has been open long enough.
+    fn let_probes_through(&mut self, now: Now) {
+        while let Some((at, id)) = self.breakers.first().copied()
+            && at <= now.mono
+        {
+            self.breakers.pop_first();
+            self.schedule.change(id, |host| {
+                host.breaker_mut()
+                    .is_some_and(|breaker| breaker.ripen(now.mono))
+            });
         }
     }
 

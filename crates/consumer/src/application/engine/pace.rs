@@ -4,14 +4,27 @@ use std::time::Duration;
 
 use crate::ports::Pace;
 
+/// Minutes without a limit in which a rate grows from nothing to the usual one.
+const STEPS: f64 = 10.0;
+
+/// In nanoseconds.
+const MINUTE: u64 = 60_000_000_000;
+
 /// A token bucket in the form of the generic cell rate algorithm
 /// (<https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>): instead of
 /// counting tokens it knows when it would be full again. In any span of time it
 /// lets through at most the burst and what the rate adds in that span.
+///
+/// The rate is halved when the destination limits us and grows back by a tenth of
+/// the usual one a minute (additive increase, multiplicative decrease).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     /// Nanoseconds from one message to the next; 0 for no limit.
     interval: u64,
+    /// What that is while the destination does not limit us.
+    usual: u64,
+    /// When it was last slowed down or sped up, in nanoseconds of monotonic time.
+    changed_at: u64,
     /// How far ahead of the even rhythm a burst may run, in nanoseconds.
     tolerance: u64,
     /// When the bucket is full again, in nanoseconds of monotonic time.
@@ -26,9 +39,16 @@ impl Bucket {
         let tolerance = interval.saturating_mul(u64::from(pace.burst.saturating_sub(1)));
         Self {
             interval,
+            usual: interval,
+            changed_at: 0,
             tolerance,
             full_at: 0,
         }
+    }
+
+    /// Messages a second in the long run; `None` for no limit.
+    pub(super) fn per_second(&self) -> Option<f64> {
+        (self.interval > 0).then(|| 1e9 / self.interval as f64)
     }
 
     /// From when on the next message may go.
@@ -38,11 +58,43 @@ impl Bucket {
 
     /// From when on it is as if nothing had ever been sent.
     pub(super) fn full_at(&self) -> Duration {
-        Duration::from_nanos(self.full_at)
+        if self.interval <= self.usual {
+            return Duration::from_nanos(self.full_at);
+        }
+        let share = self.usual as f64 / self.interval as f64;
+        let minutes = ((1.0 - share) * STEPS).ceil() as u64;
+        let usual_at = self.changed_at.saturating_add(minutes * MINUTE);
+        Duration::from_nanos(self.full_at.max(usual_at))
+    }
+
+    /// The destination limits us: half the rate from now on, down to a sixteenth.
+    pub(super) fn slow_down(&mut self, now: Duration) {
+        self.speed_up(now);
+        self.interval = self
+            .interval
+            .saturating_mul(2)
+            .min(self.usual.saturating_mul(16));
+        self.changed_at = nanos(now);
+    }
+
+    /// A tenth of the usual rate more for each minute without a limit.
+    fn speed_up(&mut self, now: Duration) {
+        let minutes = nanos(now).saturating_sub(self.changed_at) / MINUTE;
+        if self.interval <= self.usual || minutes == 0 {
+            return;
+        }
+        let share = self.usual as f64 / self.interval as f64 + minutes as f64 / STEPS;
+        self.interval = if share > 1.0 - 1e-6 {
+            self.usual
+        } else {
+            (self.usual as f64 / share).ceil() as u64
+        };
+        self.changed_at = self.changed_at.saturating_add(minutes * MINUTE);
     }
 
     /// Counts a message that goes now.
     pub(super) fn take(&mut self, now: Duration) {
+        self.speed_up(now);
         if self.interval > 0 {
             self.full_at = self.full_at.max(nanos(now)).saturating_add(self.interval);
         }
@@ -99,6 +151,36 @@ mod tests {
             assert_eq!(bucket.ready_at(), Duration::ZERO);
         }
         assert_eq!(bucket.full_at(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_limit_halves_the_rate_and_each_clean_minute_gives_a_tenth_of_it_back() {
+        let mut bucket = bucket(1.0, 4);
+        let seconds = Duration::from_secs;
+        bucket.slow_down(seconds(100));
+        assert_eq!(bucket.per_second(), Some(0.5));
+        bucket.take(seconds(159));
+        assert_eq!(bucket.per_second(), Some(0.5));
+        bucket.take(seconds(160));
+        assert!((bucket.per_second().unwrap() - 0.6).abs() < 1e-6);
+        bucket.take(seconds(400));
+        assert_eq!(bucket.per_second(), Some(1.0));
+    }
+
+    #[test]
+    fn a_slowed_rate_is_remembered_until_it_would_have_grown_back() {
+        let mut bucket = bucket(1.0, 4);
+        bucket.slow_down(Duration::from_secs(100));
+        assert_eq!(bucket.full_at(), Duration::from_secs(400));
+    }
+
+    #[test]
+    fn the_rate_goes_down_to_a_sixteenth_and_no_further() {
+        let mut bucket = bucket(1.0, 4);
+        for _ in 0..20 {
+            bucket.slow_down(Duration::from_secs(1));
+        }
+        assert_eq!(bucket.per_second(), Some(1.0 / 16.0));
     }
 
     proptest! {

@@ -26,6 +26,12 @@ pub(super) struct Parking {
 pub(super) struct Shelf {
     /// Parked and not fetched, as far as is known.
     pub(super) count: u64,
+    /// Fetching began anew below here: what a fetch brings may be held already.
+    again_until: Option<Position>,
+    /// The fetch that is queued or under way goes on from where it is no more.
+    anew: bool,
+    /// What ended, or was folded, while that fetch is on its way and may bring it.
+    gone: Vec<Position>,
     /// Of these, parked after the fetch that is queued or under way.
     late: u64,
     /// The last one fetched.
@@ -62,13 +68,51 @@ impl Parking {
     }
 }
 
+impl Parking {
+    /// How many are on disk alone.
+    pub(super) fn count(&self) -> u64 {
+        self.shelves.iter().map(|shelf| shelf.count).sum()
+    }
+
+    /// Whether a fetch is on its way.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.shelves.iter().any(|shelf| shelf.fetch != Fetch::None)
+    }
+
+    /// Whether more than one fetch is on its way.
+    pub(super) fn is_fetching_another(&self) -> bool {
+        let fetching = self.shelves.iter().filter(|s| s.fetch != Fetch::None);
+        fetching.count() > 1
+    }
+}
+
 impl Shelf {
+    /// A fetch has brought something that cannot be held: it stays where it is.
+    pub(super) fn put_back(&mut self) {
+        self.fetch = Fetch::None;
+        self.anew = false;
+    }
+
     /// Counts one more.
     pub(super) fn park(&mut self) {
-        self.count += 1;
+        self.park_again(1);
+    }
+
+    /// Counts so many more.
+    fn park_again(&mut self, count: u64) {
+        self.count += count;
         if self.fetch != Fetch::None {
-            self.late += 1;
+            self.late += count;
         }
+    }
+
+    /// So many that were fetched once are parked again: fetching begins anew, and
+    /// brings what is held already once more.
+    pub(super) fn begin_anew(&mut self, count: u64) {
+        self.park_again(count);
+        self.again_until = self.again_until.max(self.cursor);
+        self.cursor = None;
+        self.anew = self.fetch != Fetch::None;
     }
 
     /// A fetch has been queued.
@@ -77,17 +121,39 @@ impl Shelf {
         self.late = 0;
     }
 
-    /// A fetch has brought that many, the last at `last`; answers how many fewer
-    /// are on disk now. Where it brought none the count was too high (they were
-    /// settled elsewhere), except for those parked since.
-    pub(super) fn fetched(&mut self, brought: u64, last: Option<Position>) -> u64 {
+    /// A delivery of this lane and severity is no longer held.
+    pub(super) fn let_go(&mut self, position: Position) {
+        if self.fetch != Fetch::None && self.again_until.is_some() {
+            self.gone.push(position);
+        }
+    }
+
+    /// Whether a delivery that a fetch brought is gone since.
+    pub(super) fn is_gone(&self, position: Position) -> bool {
+        self.gone.contains(&position)
+    }
+
+    /// A fetch has brought that many, the last at `last`, of which so many were not
+    /// held already; answers how many fewer are on disk alone now. Where it brought
+    /// none the count was too high (they were settled elsewhere), except for those
+    /// parked since.
+    pub(super) fn fetched(&mut self, brought: usize, new: u64, last: Option<Position>) -> u64 {
         self.fetch = Fetch::None;
-        self.cursor = last.or(self.cursor);
-        let left = if brought == 0 {
+        self.cursor = last.or(self.cursor).filter(|_| !self.anew);
+        let left = if brought == 0 && !self.anew {
             self.late
         } else {
-            self.count.saturating_sub(brought)
+            self.count.saturating_sub(new)
         };
+        if self.anew {
+            // It is held now, and will be brought once more.
+            self.again_until = self.again_until.max(last);
+        }
+        self.anew = false;
+        self.gone.clear();
+        if self.cursor >= self.again_until {
+            self.again_until = None;
+        }
         let fewer = self.count.saturating_sub(left);
         self.count = left;
         fewer
@@ -151,6 +217,21 @@ impl Fetches {
         self.expected = self.expected.saturating_sub(room);
     }
 
+    /// Whether some have been asked for and have not come.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// Fetches queued or under way.
+    pub(super) fn pending(&self) -> usize {
+        self.urgent.len() + self.others.len() + self.under_way
+    }
+
+    /// Whether more would only queue up.
+    pub(super) fn are_many(&self) -> bool {
+        self.pending() >= 2 * FETCHES
+    }
+
     /// Deliveries asked for that have not come yet.
     pub(super) fn expected(&self) -> usize {
         self.expected
@@ -176,7 +257,7 @@ mod tests {
             sequence: 7,
             ordinal: 0,
         };
-        assert_eq!(shelf.fetched(4, Some(last)), 4);
+        assert_eq!(shelf.fetched(4, 4, Some(last)), 4);
         assert_eq!((shelf.count, shelf.cursor), (6, Some(last)));
     }
 
@@ -184,7 +265,7 @@ mod tests {
     fn an_empty_fetch_shows_that_the_count_was_wrong() {
         let mut shelf = parked(10);
         shelf.queue_fetch();
-        assert_eq!(shelf.fetched(0, None), 10);
+        assert_eq!(shelf.fetched(0, 0, None), 10);
         assert_eq!(shelf.count, 0);
     }
 
@@ -194,8 +275,48 @@ mod tests {
         shelf.queue_fetch();
         shelf.park();
         shelf.park();
-        assert_eq!(shelf.fetched(0, None), 10);
+        assert_eq!(shelf.fetched(0, 0, None), 10);
         assert_eq!(shelf.count, 2);
+    }
+
+    #[test]
+    fn what_is_held_already_is_not_counted_a_second_time() {
+        let mut shelf = parked(10);
+        shelf.queue_fetch();
+        let last = Position {
+            sequence: 7,
+            ordinal: 0,
+        };
+        assert_eq!(shelf.fetched(4, 1, Some(last)), 1);
+        assert_eq!(shelf.count, 9);
+    }
+
+    #[test]
+    fn fetching_begins_anew_though_a_fetch_is_under_way() {
+        let mut shelf = parked(1);
+        shelf.queue_fetch();
+        shelf.begin_anew(5);
+        let last = Position {
+            sequence: 7,
+            ordinal: 0,
+        };
+        assert_eq!(shelf.fetched(1, 1, Some(last)), 1);
+        assert_eq!((shelf.count, shelf.cursor), (5, None));
+    }
+
+    #[test]
+    fn what_a_fetch_brings_that_is_no_longer_the_last_may_be_brought_again_when_it_has_ended() {
+        let mut shelf = parked(1);
+        shelf.queue_fetch();
+        shelf.begin_anew(5);
+        let last = Position {
+            sequence: 7,
+            ordinal: 0,
+        };
+        shelf.fetched(1, 1, Some(last));
+        shelf.queue_fetch();
+        shelf.let_go(last);
+        assert!(shelf.is_gone(last));
     }
 
     #[test]

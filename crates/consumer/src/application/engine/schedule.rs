@@ -1,6 +1,11 @@
 //! When each lane has its turn: those that may send wait in line, those that may
 //! not yet wait for their time. A lane is in one of the two, or in neither.
 //!
+//! Lanes line up for their host, and hosts take turns: the urgent lines first and
+//! often, and within a severity each host in turn, whatever the number of its
+//! lanes. A host without room (all its requests in flight, or its breaker open)
+//! stands by, with its lanes in line, and joins in again when it has room.
+//!
 //! Entries are never searched for: an entry counts only while its lane still says
 //! that it is there, else it is dropped when it comes up.
 
@@ -12,6 +17,7 @@ use std::{
 
 use common::{DestinationId, Severity};
 
+use super::hosts::{Host, HostId, Hosts};
 use crate::domain::Position;
 
 /// With what a lane lines up: the severity of its next delivery, and whether that
@@ -53,8 +59,8 @@ pub(super) enum Place {
     /// Nowhere: it is in flight, or waits for deliveries.
     #[default]
     Nowhere,
-    /// In the line of that rank.
-    InLine(Rank, u64),
+    /// In the line of that host and rank.
+    InLine(HostId, Rank, u64),
     /// For that time.
     Until(Duration),
 }
@@ -63,56 +69,76 @@ pub(super) enum Place {
 /// go first and the others still move.
 const TURNS: [u32; 6] = [1, 1, 2, 4, 8, 16];
 
-/// The requests in flight that belong to tails. Not all may: a tail that gets no
-/// answers, or as many as the machine can take, would hold up what comes after it.
-#[derive(Debug)]
-struct Tails {
-    in_flight: usize,
-    most: usize,
-}
-
-/// The lines and the timers.
+/// The hosts with their lines, and the timers.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    lines: [VecDeque<(DestinationId, u64)>; 6],
+    pub(super) hosts: Hosts,
+    /// Requests in flight that one host may have; at least 1.
+    most_a_host: usize,
+    /// The hosts whose turn it will be, by [`Rank::line`].
+    rings: [VecDeque<HostId>; 6],
     turns_left: [u32; 6],
-    in_line: usize,
-    tails: Tails,
+    /// Lanes in line that sending will soon come to.
+    moving: usize,
     next_stamp: u64,
     timers: BinaryHeap<Reverse<(Duration, DestinationId)>>,
 }
 
 impl Schedule {
-    /// An empty one, for so many requests in flight, of which half may be of tails.
-    pub(super) fn new(max_in_flight: usize) -> Self {
+    pub(super) fn new(most_a_host: usize) -> Self {
         Self {
-            tails: Tails {
-                in_flight: 0,
-                most: (max_in_flight / 2).max(1),
-            },
-            lines: Default::default(),
+            hosts: Hosts::default(),
+            most_a_host: most_a_host.max(1),
+            rings: Default::default(),
             turns_left: TURNS,
-            in_line: 0,
+            moving: 0,
             next_stamp: 0,
             timers: BinaryHeap::new(),
         }
     }
 
-    /// How many lanes may send now.
-    pub(super) fn in_line(&self) -> usize {
-        self.in_line
+    /// How many lanes in line may be sent to soon: of each host that is well, as
+    /// many as it may have requests in flight.
+    pub(super) fn moving(&self) -> usize {
+        self.moving
+    }
+
+    /// Whether another request to that host may begin.
+    pub(super) fn has_room(&self, host: Option<HostId>) -> bool {
+        host.and_then(|host| self.hosts.get(host))
+            .is_none_or(|host| host.has_room(self.most_a_host))
+    }
+
+    /// Whether a further lane of that host would only stand and wait: its breaker
+    /// is not closed, or its line is as long as it may have requests in flight.
+    pub(super) fn is_congested(&self, host: HostId) -> bool {
+        self.hosts
+            .get(host)
+            .is_some_and(|host| !host.is_closed() || host.in_line >= self.most_a_host)
     }
 
     /// Puts a lane in line; it keeps its place where it stands there already.
-    pub(super) fn line_up(&mut self, id: DestinationId, rank: Rank, place: &mut Place) {
-        if matches!(place, Place::InLine(line, _) if *line == rank) {
+    pub(super) fn line_up(
+        &mut self,
+        id: DestinationId,
+        host_id: HostId,
+        rank: Rank,
+        place: &mut Place,
+    ) {
+        if matches!(place, Place::InLine(host, line, _) if (*host, *line) == (host_id, rank)) {
             return;
         }
         self.leave(place);
+        let Some(host) = self.hosts.get_mut(host_id) else {
+            return;
+        };
         self.next_stamp += 1;
-        *place = Place::InLine(rank, self.next_stamp);
-        self.in_line += 1;
-        self.lines[rank.line()].push_back((id, self.next_stamp));
+        *place = Place::InLine(host_id, rank, self.next_stamp);
+        self.moving -= moving(host, self.most_a_host);
+        host.in_line += 1;
+        self.moving += moving(host, self.most_a_host);
+        host.lines[rank.line()].push_back((id, self.next_stamp));
+        self.join(host_id);
     }
 
     /// Lets a lane wait for a time.
@@ -127,20 +153,47 @@ impl Schedule {
 
     /// Takes a lane out of wherever it waits.
     pub(super) fn leave(&mut self, place: &mut Place) {
-        if matches!(place, Place::InLine(..)) {
-            self.in_line -= 1;
+        if let Place::InLine(host, ..) = place
+            && let Some(host) = self.hosts.get_mut(*host)
+        {
+            self.moving -= moving(host, self.most_a_host);
+            host.in_line = host.in_line.saturating_sub(1);
+            self.moving += moving(host, self.most_a_host);
+            if host.in_line == 0 {
+                // Only entries that no longer count are left.
+                host.lines.iter_mut().for_each(VecDeque::clear);
+            }
         }
         *place = Place::Nowhere;
     }
 
-    /// Takes note that a request of that rank begins.
-    pub(super) fn begin(&mut self, rank: Rank) {
-        self.tails.in_flight += usize::from(rank.is_tail);
+    /// Changes a host, by which it may get room or lose it.
+    pub(super) fn change<T>(
+        &mut self,
+        id: HostId,
+        change: impl FnOnce(&mut Host) -> T,
+    ) -> Option<T> {
+        let host = self.hosts.get_mut(id)?;
+        self.moving -= moving(host, self.most_a_host);
+        let answer = change(host);
+        self.moving += moving(host, self.most_a_host);
+        self.join(id);
+        Some(answer)
     }
 
-    /// Takes note that a request has ended, which belonged to a tail or not.
-    pub(super) fn end(&mut self, was_tail: bool) {
-        self.tails.in_flight -= usize::from(was_tail);
+    /// Lets a host take part in the turns if it has room and lanes in line.
+    fn join(&mut self, id: HostId) {
+        let Some(host) = self.hosts.get_mut(id) else {
+            return;
+        };
+        for rank in Rank::by_urgency() {
+            let line = rank.line();
+            let waits = !host.in_ring[line] && !host.lines[line].is_empty();
+            if waits && host.has_room_for(rank, self.most_a_host) {
+                host.in_ring[line] = true;
+                self.rings[line].push_back(id);
+            }
+        }
     }
 
     /// The lane whose turn it is, and with what. It stays in line until it leaves.
@@ -148,31 +201,53 @@ impl Schedule {
         &mut self,
         place_of: impl Fn(DestinationId) -> Place,
     ) -> Option<(DestinationId, Rank)> {
-        if self.in_line == 0 {
-            self.lines.iter_mut().for_each(VecDeque::clear);
-            return None;
-        }
-        let has_room = self.tails.in_flight < self.tails.most;
         loop {
-            let ranks = || Rank::by_urgency().filter(|rank| has_room || !rank.is_tail);
-            for rank in ranks() {
+            for rank in Rank::by_urgency() {
                 let line = rank.line();
                 while self.turns_left[line] > 0 {
-                    let Some((id, stamp)) = self.lines[line].pop_front() else {
+                    let Some(id) = self.rings[line].pop_front() else {
                         break;
                     };
-                    if place_of(id) == Place::InLine(rank, stamp) {
+                    if let Some(lane) = self.first_of(id, rank, &place_of) {
                         self.turns_left[line] -= 1;
-                        return Some((id, rank));
+                        return Some((lane, rank));
                     }
                 }
             }
-            if ranks().all(|rank| self.lines[rank.line()].is_empty()) {
+            // Every ring is empty or has had its turns.
+            if self.rings.iter().all(VecDeque::is_empty) {
                 return None;
             }
-            // Every line has had its turns.
             self.turns_left = TURNS;
         }
+    }
+
+    /// The first lane in a host's line, if it has room; the host goes to the end of
+    /// the ring if there are more.
+    fn first_of(
+        &mut self,
+        id: HostId,
+        rank: Rank,
+        place_of: impl Fn(DestinationId) -> Place,
+    ) -> Option<DestinationId> {
+        let line = rank.line();
+        let host = self.hosts.get_mut(id)?;
+        host.in_ring[line] = false;
+        if !host.has_room_for(rank, self.most_a_host) {
+            return None;
+        }
+        let mut first = None;
+        while first.is_none()
+            && let Some((lane, stamp)) = host.lines[line].pop_front()
+        {
+            let counts = place_of(lane) == Place::InLine(id, rank, stamp);
+            first = counts.then_some(lane);
+        }
+        if !host.lines[line].is_empty() {
+            host.in_ring[line] = true;
+            self.rings[line].push_back(id);
+        }
+        first
     }
 
     /// The time that the next lane waits for.
@@ -208,12 +283,25 @@ impl Schedule {
     }
 }
 
+/// How many of a host's lanes in line sending will soon come to.
+fn moving(host: &Host, most: usize) -> usize {
+    if host.is_closed() {
+        host.in_line.min(most)
+    } else {
+        0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
+    use common::{ChannelKind, Destination};
+
     use super::*;
 
+    /// Lanes whose numbers are below a thousand share one host; each thousand is
+    /// another one.
     struct Lanes {
         schedule: Schedule,
         places: HashMap<DestinationId, Place>,
@@ -221,10 +309,20 @@ mod tests {
 
     impl Lanes {
         fn new() -> Self {
+            Self::with(1000)
+        }
+
+        fn with(most_a_host: usize) -> Self {
             Self {
-                schedule: Schedule::new(1000),
+                schedule: Schedule::new(most_a_host),
                 places: HashMap::new(),
             }
+        }
+
+        fn host(&mut self, id: u64) -> HostId {
+            let host = format!("https://{}", id / 1000);
+            let destination = Destination::new(ChannelKind::SLACK, &host, "");
+            self.schedule.hosts.enter(&destination)
         }
 
         fn line_up(&mut self, id: u64, severity: Severity) {
@@ -232,6 +330,7 @@ mod tests {
         }
 
         fn line_up_at(&mut self, id: u64, severity: Severity, ordinal: u32) {
+            let host = self.host(id);
             let id = DestinationId(id);
             let next = Position {
                 sequence: 1,
@@ -239,7 +338,7 @@ mod tests {
             };
             let rank = Rank::of(severity, [next]);
             self.schedule
-                .line_up(id, rank, self.places.entry(id).or_default());
+                .line_up(id, host, rank, self.places.entry(id).or_default());
         }
 
         fn wait_until(&mut self, id: u64, due: u64) {
@@ -250,10 +349,25 @@ mod tests {
         }
 
         fn take_turn(&mut self) -> Option<u64> {
+            Some(self.take_ranked_turn()?.0)
+        }
+
+        fn take_ranked_turn(&mut self) -> Option<(u64, Rank)> {
             let (id, rank) = self.schedule.next_in_line(|id| self.places[&id])?;
-            self.schedule.begin(rank);
             self.schedule.leave(self.places.get_mut(&id).unwrap());
-            Some(id.0)
+            Some((id.0, rank))
+        }
+
+        fn begin(&mut self) -> Option<u64> {
+            let (id, rank) = self.take_ranked_turn()?;
+            let host = self.host(id);
+            self.schedule.change(host, |host| host.begin(rank.is_tail));
+            Some(id)
+        }
+
+        fn end(&mut self, id: u64) {
+            let host = self.host(id);
+            self.schedule.change(host, |host| host.end(false));
         }
 
         fn pop_due(&mut self, now: u64) -> Option<u64> {
@@ -297,16 +411,19 @@ mod tests {
     }
 
     #[test]
-    fn tails_leave_half_of_the_requests_in_flight_to_others() {
-        let mut lanes = Lanes::new();
-        (0..600).for_each(|n| lanes.line_up_at(n, Severity::High, FIRST));
-        let turns = std::iter::from_fn(|| lanes.take_turn()).count();
-        assert_eq!(turns, 500);
-        lanes.line_up(1000, Severity::Low);
-        assert_eq!(lanes.take_turn(), Some(1000));
-        assert_eq!(lanes.take_turn(), None);
-        lanes.schedule.end(true);
-        assert_eq!(lanes.take_turn(), Some(500));
+    fn tails_leave_half_of_a_hosts_requests_to_others() {
+        let mut lanes = Lanes::with(10);
+        (0..20).for_each(|n| lanes.line_up_at(n, Severity::High, FIRST));
+        assert_eq!(std::iter::from_fn(|| lanes.begin()).count(), 5);
+        lanes.line_up(100, Severity::Low);
+        lanes.line_up_at(1000, Severity::Normal, FIRST);
+        assert_eq!(lanes.begin(), Some(1000), "of another host");
+        assert_eq!(lanes.begin(), Some(100));
+        assert_eq!(lanes.begin(), None);
+        let host = lanes.host(0);
+        lanes.schedule.change(host, |host| host.end(true));
+        assert_eq!(lanes.begin(), Some(5));
+        assert_eq!(lanes.begin(), None);
     }
 
     #[test]
@@ -326,7 +443,7 @@ mod tests {
         lanes.line_up(1, Severity::Normal);
         lanes.line_up(2, Severity::Low);
         lanes.line_up(2, Severity::High);
-        assert_eq!(lanes.schedule.in_line(), 2);
+        assert_eq!(lanes.schedule.moving(), 2);
         assert_eq!(lanes.take_turn(), Some(2));
         assert_eq!(lanes.take_turn(), Some(1));
         assert_eq!(lanes.take_turn(), None);
@@ -346,5 +463,55 @@ mod tests {
         lanes.line_up(1, Severity::Low);
         assert_eq!(lanes.pop_due(20), None);
         assert_eq!(lanes.schedule.next_due(|id| lanes.places[&id]), None);
+    }
+
+    #[test]
+    fn hosts_take_turns_however_many_lanes_each_has_in_line() {
+        let mut lanes = Lanes::new();
+        (1..=100).for_each(|id| lanes.line_up(id, Severity::Normal));
+        lanes.line_up(1001, Severity::Normal);
+        lanes.line_up(2001, Severity::Normal);
+        let turns: Vec<_> = (0..5).filter_map(|_| lanes.take_turn()).collect();
+        assert_eq!(turns, [1, 1001, 2001, 2, 3]);
+    }
+
+    #[test]
+    fn a_host_with_all_its_requests_in_flight_stands_by_until_one_ends() {
+        let mut lanes = Lanes::with(2);
+        (1..=4).for_each(|id| lanes.line_up(id, Severity::Normal));
+        lanes.line_up(1001, Severity::Normal);
+        assert_eq!(lanes.schedule.moving(), 3);
+        let begun: Vec<_> = std::iter::from_fn(|| lanes.begin()).collect();
+        assert_eq!(begun, [1, 1001, 2]);
+        lanes.end(1);
+        assert_eq!(lanes.begin(), Some(3));
+        assert_eq!(lanes.begin(), None);
+    }
+
+    #[test]
+    fn an_open_breaker_keeps_the_lanes_of_its_host_in_line_and_lets_one_probe_go() {
+        let mut lanes = Lanes::new();
+        (1..=3).for_each(|id| lanes.line_up(id, Severity::Normal));
+        let host = lanes.host(1);
+        let second = Duration::from_secs(1);
+        lanes.schedule.change(host, |host| {
+            (0..5).for_each(|lane| {
+                host.failed(DestinationId(lane), Duration::ZERO, "refused");
+            });
+            host.breaker_mut().unwrap().open(Duration::ZERO, second);
+        });
+        assert_eq!((lanes.begin(), lanes.schedule.moving()), (None, 0));
+        assert!(lanes.schedule.is_congested(host));
+        lanes.schedule.change(host, |host| {
+            let breaker = host.breaker_mut().unwrap();
+            assert!(breaker.ripen(second));
+        });
+        assert_eq!(lanes.take_turn(), Some(1));
+        lanes
+            .schedule
+            .change(host, |host| host.breaker_mut().unwrap().begin());
+        assert_eq!(lanes.take_turn(), None);
+        lanes.schedule.change(host, |host| host.succeeded(second));
+        assert_eq!([lanes.take_turn(), lanes.take_turn()], [Some(2), Some(3)]);
     }
 }

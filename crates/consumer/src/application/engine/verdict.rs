@@ -17,27 +17,45 @@ pub(super) enum Verdict {
     Waits(Fault),
     /// It waits alone.
     StepsAside,
+    /// It is a digest, and what it carries goes one by one.
+    TakenApart,
     /// It is given up.
     Dead(String),
+    /// It was cancelled meanwhile.
+    Cancelled,
 }
 
 /// Judges the end of an attempt, `held` counting it already.
+///
+/// The first delivery whose credential is refused for good is dead at once, so that
+/// someone sees it. Those that find a credential refused that was known to be
+/// (`credential_was_refused`) wait for its replacement.
 pub(super) fn judge(
     held: &Held,
     answered: &Answered,
-    age: Duration,
+    expired_at: Option<Duration>,
+    credential_was_refused: bool,
     settings: &EngineSettings,
 ) -> Verdict {
+    let is_digest = held.lease.digest.is_some();
     let (fault, reason) = match &answered.answer {
         Answer::Accepted { .. } if held.parts_sent < answered.parts => return Verdict::PartSent,
         Answer::Accepted { .. } => return Verdict::Delivered,
-        Answer::Refused(refusal) if refusal.lasting => {
+        Answer::Refused(refusal) if is_digest && refusal.fault == Fault::Payload => {
+            return Verdict::TakenApart;
+        }
+        // Of many deliveries none dies that could wait.
+        Answer::Refused(refusal)
+            if refusal.lasting
+                && !credential_was_refused
+                && !(is_digest && refusal.fault == Fault::Credential) =>
+        {
             return Verdict::Dead(format!("refused for good: {}", refusal.reason));
         }
         Answer::Refused(refusal) => (refusal.fault, &refusal.reason),
         Answer::MaybeAccepted { reason } => (Fault::Destination, reason),
     };
-    if age >= settings.max_age {
+    if let Some(age) = expired_at {
         return Verdict::Dead(too_old(held.attempts, age, reason));
     }
     match fault {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     domain::{
         Command, Directory,
-        fixtures::{two_users, user, user_id},
+        fixtures::{two_users, user, user_id, with_hooks},
     },
     ports::{Executed, Mode, StoreError},
 };
@@ -236,6 +236,20 @@ async fn two_users_on_one_channel_with_one_token_are_one_delivery_and_two_users(
     let (accepted, _) = rig.taken();
     assert_eq!(accepted.deliveries.len(), 2);
     assert_eq!(accepted.user_count(), 3);
+}
+
+#[tokio::test]
+async fn a_user_with_several_destinations_is_one_user_in_receipt_alert_and_preview() {
+    let mut directory = two_users();
+    let hooks = [(11, "https://example.org/a", 7)];
+    directory.insert_user(with_hooks(&user(1, "ann", "channel1", 1), &hooks));
+    let rig = Rig::over(directory, Ok(Acceptance::Accepted));
+    assert_eq!(rig.accept(&["@ann"]).await.unwrap().user_count, 1);
+    let (accepted, _) = rig.taken();
+    assert_eq!(accepted.deliveries.len(), 2);
+    assert_eq!(accepted.user_count(), 1);
+    let request = AlertRequest::parse(&["@ann".to_owned()], "low", "x").unwrap();
+    assert_eq!(rig.alerts.preview(&request).recipients.len(), 1);
 }
 
 #[tokio::test]

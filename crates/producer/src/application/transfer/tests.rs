@@ -1,12 +1,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use common::{ChannelKind, Credential, CredentialId, Destination, Secret, UtcMillis};
-use smallvec::smallvec;
+use common::{Credential, CredentialId, Secret, UtcMillis};
 
 use super::*;
 use crate::{
-    domain::{Change, NewCredential, UserDestination, fixtures::two_users},
+    domain::{
+        Change, Destinations, FurtherDestination, NewCredential, UserDestination,
+        fixtures::{HOOK_SECRET, two_users, user as known_user, with_hooks},
+    },
     ports::Executed,
 };
 
@@ -58,25 +60,49 @@ impl DirectoryStore for Memory {
 fn apply(directory: &mut Directory, change: Change) {
     match change {
         Change::SaveUser { record, credential } => {
+            let known = directory.user(record.id).cloned();
             let credential = match (credential, &record.token) {
-                (NewCredential::FromToken, Some(token)) => Arc::new(Credential {
-                    id: CredentialId(1),
-                    secret: Secret::new(token.secret().expose()),
-                }),
-                _ => directory.user(record.id).unwrap().destinations[0]
+                (NewCredential::FromToken, Some(token)) => new_credential(token),
+                _ => known
+                    .as_ref()
+                    .unwrap()
+                    .destinations
+                    .first()
                     .credential
                     .clone(),
             };
-            let destination = Destination::new(ChannelKind::SLACK, "", record.address.as_str());
+            let first = UserDestination {
+                destination: Arc::new(record.first()),
+                credential,
+            };
+            let further = known.map(|user| user.destinations.further().to_vec());
             directory.insert_user(Arc::new(User {
                 id: record.id,
                 name: record.name,
-                destinations: smallvec![UserDestination {
-                    destination: Arc::new(destination),
-                    credential,
-                }],
+                destinations: Destinations::new(first, further.unwrap_or_default()),
                 created_at: UtcMillis(0),
                 updated_at: UtcMillis(0),
+            }));
+        }
+        Change::SaveDestinations(user, saved) => {
+            let user = directory.user(user).unwrap().clone();
+            let further = saved.into_iter().map(|saved| FurtherDestination {
+                id: saved.record.id,
+                place: UserDestination {
+                    destination: Arc::new(saved.record.place.destination().clone()),
+                    credential: match (saved.credential, &saved.record.credential) {
+                        (NewCredential::FromToken, Some(token)) => new_credential(token),
+                        _ => {
+                            let known = user.destinations.find(saved.record.id).unwrap();
+                            known.place.credential.clone()
+                        }
+                    },
+                },
+            });
+            let first = user.destinations.first().clone();
+            directory.insert_user(Arc::new(User {
+                destinations: Destinations::new(first, further.collect()),
+                ..(*user).clone()
             }));
         }
         Change::SaveGroup(record) => directory.insert_group(Arc::new(Group {
@@ -90,6 +116,13 @@ fn apply(directory: &mut Directory, change: Change) {
         Change::Unsubscribe(group, user) => directory.remove_member(group, user),
         Change::RemoveUser(_) | Change::RemoveGroup(_) => panic!("an import removes nobody"),
     }
+}
+
+fn new_credential(token: &Token) -> Arc<Credential> {
+    Arc::new(Credential {
+        id: CredentialId(1),
+        secret: Secret::new(token.secret().expose()),
+    })
 }
 
 fn id(n: u128) -> String {
@@ -204,7 +237,10 @@ async fn an_import_updates_what_it_names_and_leaves_the_rest() {
     assert_eq!(imported, expected);
     let snapshot = store.snapshot();
     let anna = snapshot.user_named("anna").unwrap();
-    assert_eq!(anna.destinations[0].credential.secret.expose(), "token9");
+    assert_eq!(
+        anna.destinations.first().credential.secret.expose(),
+        "token9"
+    );
     assert!(snapshot.user_named("ben").is_some());
     let admins = snapshot.group_named("admins").unwrap().id;
     let members = snapshot.members(admins).map(|user| user.name.as_str());
@@ -217,7 +253,10 @@ async fn a_line_without_a_token_keeps_the_one_there_is_and_is_refused_for_a_new_
     let store = Memory::new(two_users());
     import(&store, &line(1), Mode::Commit).await.unwrap();
     let anna = store.snapshot().user_named("anna").unwrap().clone();
-    assert_eq!(anna.destinations[0].credential.secret.expose(), "token1");
+    assert_eq!(
+        anna.destinations.first().credential.secret.expose(),
+        "token1"
+    );
     let refused = errors(two_users(), &line(9)).await;
     let expected = "token must be given when a user is created.";
     assert_eq!(refused, [(1, expected.to_owned())]);
@@ -382,4 +421,86 @@ async fn a_store_that_cannot_write_is_said_as_such() {
     let refused = import(&Full, &user_json(1, "ann", "t"), Mode::Commit).await;
     let expected = StoreError::Unwritable("the disk is full".into());
     assert_eq!(refused, Err(ImportError::Store(expected)));
+}
+
+fn hook_json(n: u128, url: &str, credential: &str) -> String {
+    let id = id(n);
+    format!(r#"{{"id":"{id}","kind":"webhook","address":"{url}"{credential}}}"#)
+}
+
+fn with_destinations(destinations: &str) -> String {
+    let id = id(1);
+    format!(
+        r#"{{"type":"user","id":"{id}","name":"ann","channelId":"channel1","destinations":[{destinations}]}}"#
+    )
+}
+
+fn ann_with_a_hook() -> Directory {
+    let mut directory = two_users();
+    let ann = known_user(1, "ann", "channel1", 1);
+    directory.insert_user(with_hooks(&ann, &[(7, "https://example.org/a", 7)]));
+    directory
+}
+
+#[tokio::test]
+async fn further_destinations_go_out_and_in_with_their_secrets_only_where_asked_for() {
+    let directory = ann_with_a_hook();
+    let without: String = export(&directory, Secrets::LeftOut).collect();
+    assert!(without.contains("https://example.org/a") && !without.contains("whsec_"));
+    let with: String = export(&directory, Secrets::Included).collect();
+    assert!(with.contains(HOOK_SECRET));
+
+    let elsewhere = Memory::new(Directory::default());
+    import(&elsewhere, &with, Mode::Commit).await.unwrap();
+    assert_eq!(elsewhere.lines().concat(), with);
+    for text in [&with, &without] {
+        let again = import_into(directory.clone(), text).await.unwrap();
+        assert_eq!((again.users_updated, again.users_unchanged), (0, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_line_without_destinations_keeps_them_and_an_empty_list_takes_them_away() {
+    let store = Memory::new(ann_with_a_hook());
+    let bare = format!(
+        r#"{{"type":"user","id":"{}","name":"anna","channelId":"channel1"}}"#,
+        id(1)
+    );
+    import(&store, &bare, Mode::Commit).await.unwrap();
+    let further = |store: &Memory| {
+        let user = store.snapshot().user_named("anna").cloned();
+        user.map(|user| user.destinations.further().len())
+    };
+    assert_eq!(further(&store), Some(1));
+    let none = with_destinations("").replace("\"ann\"", "\"anna\"");
+    import(&store, &none, Mode::Commit).await.unwrap();
+    assert_eq!(further(&store), Some(0));
+}
+
+#[tokio::test]
+async fn destinations_that_cannot_be_are_refused_with_the_reason() {
+    let key = format!(r#","credential":"{HOOK_SECRET}""#);
+    let hook = |n| hook_json(n, "https://example.org/b", &key);
+    for (destinations, reason) in [
+        (
+            hook_json(8, "ftp://example.org/", &key),
+            "address must begin with https:// or http://.",
+        ),
+        (
+            hook_json(8, "https://example.org/", ""),
+            "credential must be given when a destination is created or its kind changes.",
+        ),
+        (
+            hook_json(8, "https://example.org/", r#","credential":"x""#),
+            "credential of a webhook must be `whsec_` followed by 24 to 64 bytes in base64.",
+        ),
+        (
+            [hook(8), hook(9)].join(","),
+            "The user has this destination already.",
+        ),
+        (hook(1), "The id is in use already."),
+    ] {
+        let text = with_destinations(&destinations);
+        assert_eq!(errors(two_users(), &text).await, [(1, reason.to_owned())]);
+    }
 }

@@ -1,7 +1,9 @@
+use common::UserDestinationId;
+
 use super::*;
 use crate::domain::{
-    Address, Description, GroupName, Token, UserName,
-    fixtures::{group_id, two_users, user, user_id},
+    Address, Description, DestinationRecord, GroupName, Place, Token, UserName,
+    fixtures::{HOOK_SECRET, group_id, two_users, user, user_id, with_hooks},
 };
 
 fn record(n: u128, name: &str, channel: &str, token: Option<&str>) -> UserRecord {
@@ -10,6 +12,7 @@ fn record(n: u128, name: &str, channel: &str, token: Option<&str>) -> UserRecord
         name: UserName::parse(name).unwrap(),
         address: Address::parse(channel).unwrap(),
         token: token.map(|text| Token::parse(text).unwrap()),
+        destinations: None,
     }
 }
 
@@ -187,4 +190,197 @@ fn a_reader_keeps_the_directory_it_began_with() {
     directory.remove_user(user_id(1));
     assert!(before.user(user_id(1)).is_some());
     assert!(directory.user(user_id(1)).is_none());
+}
+
+/// ann with two webhooks, `a` and `b`.
+fn ann_with_hooks() -> Directory {
+    let mut directory = two_users();
+    let ann = user(1, "ann", "channel1", 1);
+    let hooks = [
+        (11, "https://example.org/a", 7),
+        (12, "https://example.org/b", 8),
+    ];
+    directory.insert_user(with_hooks(&ann, &hooks));
+    directory
+}
+
+fn hook(n: u128, url: &str, secret: Option<&str>) -> DestinationRecord {
+    let place = Place::parse("webhook", url).unwrap();
+    DestinationRecord {
+        id: UserDestinationId(uuid::Uuid::from_u128(n)),
+        credential: secret.map(|text| place.credential(text).unwrap()),
+        place,
+    }
+}
+
+fn put_hook(record: DestinationRecord, order: Option<usize>) -> Command {
+    Command::PutDestination(user_id(1), record, order)
+}
+
+/// The paths that a decision leaves ann's webhooks with, in order.
+fn paths(command: Command) -> Vec<String> {
+    let changes = ann_with_hooks().decide(&command).unwrap().changes;
+    let [Change::SaveDestinations(_, saved)] = &changes[..] else {
+        panic!("{changes:?}");
+    };
+    let places = saved.iter().map(|saved| saved.record.place.destination());
+    places.map(|place| place.address.to_string()).collect()
+}
+
+#[test]
+fn a_new_destination_goes_where_it_is_told_to_or_last() {
+    let c = || hook(13, "https://example.org/c", Some(HOOK_SECRET));
+    for (order, expected) in [
+        (None, ["/a", "/b", "/c"]),
+        (Some(1), ["/c", "/a", "/b"]),
+        (Some(2), ["/a", "/c", "/b"]),
+        (Some(15), ["/a", "/b", "/c"]),
+    ] {
+        let create = Command::CreateDestination(user_id(1), c(), order);
+        assert_eq!(paths(create), expected, "{order:?}");
+        assert_eq!(paths(put_hook(c(), order)), expected, "{order:?}");
+    }
+}
+
+#[test]
+fn a_destination_that_is_put_stays_or_moves_and_keeps_its_secret_unless_given() {
+    let directory = ann_with_hooks();
+    let effect = |record, order| directory.decide(&put_hook(record, order)).unwrap().effect;
+    let known = || hook(11, "https://example.org/a", None);
+    assert_eq!(effect(known(), None), Effect::Unchanged);
+    assert_eq!(effect(known(), Some(1)), Effect::Unchanged);
+    assert_eq!(
+        effect(hook(11, "https://example.org/a", Some(HOOK_SECRET)), None),
+        Effect::Unchanged
+    );
+    assert_eq!(
+        effect(hook(19, "https://example.org/c", Some(HOOK_SECRET)), None),
+        Effect::Created
+    );
+    assert_eq!(paths(put_hook(known(), Some(2))), ["/b", "/a"]);
+    assert_eq!(
+        paths(put_hook(hook(11, "https://example.org/c", None), None)),
+        ["/c", "/b"]
+    );
+    let changes = directory.decide(&put_hook(hook(11, "https://example.org/c", None), None));
+    let Change::SaveDestinations(_, saved) = &changes.unwrap().changes[0] else {
+        panic!("not saved");
+    };
+    assert_eq!(saved[0].credential, NewCredential::Keep);
+}
+
+#[test]
+fn what_a_destination_may_not_be_is_refused() {
+    let directory = ann_with_hooks();
+    let new = |n| hook(n, "https://example.org/c", Some(HOOK_SECRET));
+    let slack = |address: &str, token: Option<&str>| {
+        let place = Place::parse("slack", address).unwrap();
+        DestinationRecord {
+            credential: token.map(|text| place.credential(text).unwrap()),
+            place,
+            ..new(11)
+        }
+    };
+    for (command, error) in [
+        (
+            Command::CreateDestination(user_id(9), new(13), None),
+            DirectoryError::NoSuchUser,
+        ),
+        (
+            Command::PutDestination(user_id(9), new(13), None),
+            DirectoryError::NoSuchUser,
+        ),
+        (
+            Command::RemoveDestination(user_id(9), new(13).id),
+            DirectoryError::NoSuchUser,
+        ),
+        (
+            Command::RemoveDestination(user_id(1), new(13).id),
+            DirectoryError::NoSuchDestination,
+        ),
+        (
+            Command::RemoveDestination(user_id(1), new(1).id),
+            DirectoryError::FirstDestination,
+        ),
+        (put_hook(new(1), None), DirectoryError::FirstDestination),
+        (
+            Command::CreateDestination(user_id(1), new(1), None),
+            DirectoryError::IdTaken,
+        ),
+        (
+            Command::CreateDestination(user_id(1), new(11), None),
+            DirectoryError::IdTaken,
+        ),
+        (
+            put_hook(hook(13, "https://example.org/a", Some(HOOK_SECRET)), None),
+            DirectoryError::DestinationTaken,
+        ),
+        (
+            put_hook(hook(13, "https://example.org/c", None), None),
+            DirectoryError::CredentialMissing,
+        ),
+        (
+            put_hook(slack("C9", None), None),
+            DirectoryError::CredentialMissing,
+        ),
+        (
+            put_hook(slack("channel1", Some("t")), None),
+            DirectoryError::DestinationTaken,
+        ),
+    ] {
+        assert_eq!(
+            directory.decide(&command).unwrap_err(),
+            error,
+            "{command:?}"
+        );
+    }
+}
+
+#[test]
+fn a_user_cannot_move_to_a_channel_that_is_a_further_destination_of_theirs() {
+    let mut directory = two_users();
+    let place = Place::parse("slack", "channel9").unwrap();
+    let mut ann = (*user(1, "ann", "channel1", 1)).clone();
+    let further = crate::domain::FurtherDestination {
+        id: UserDestinationId(uuid::Uuid::from_u128(13)),
+        place: crate::domain::UserDestination {
+            destination: Arc::new(place.destination().clone()),
+            credential: ann.destinations.first().credential.clone(),
+        },
+    };
+    ann.destinations =
+        crate::domain::Destinations::new(ann.destinations.first().clone(), vec![further]);
+    directory.insert_user(Arc::new(ann));
+    let moved = Command::PutUser(record(1, "ann", "channel9", None));
+    assert_eq!(
+        directory.decide(&moved).unwrap_err(),
+        DirectoryError::DestinationTaken
+    );
+}
+
+#[test]
+fn a_user_has_at_most_sixteen_destinations() {
+    let mut directory = two_users();
+    let urls: Vec<_> = (0..15)
+        .map(|n| (100 + n, format!("https://example.org/{n}")))
+        .collect();
+    let hooks: Vec<_> = urls
+        .iter()
+        .map(|(id, url)| (*id, url.as_str(), 7))
+        .collect();
+    directory.insert_user(with_hooks(&user(1, "ann", "channel1", 1), &hooks));
+    let one_more = hook(13, "https://example.org/c", Some(HOOK_SECRET));
+    let refusal = directory.decide(&put_hook(one_more, None)).unwrap_err();
+    assert_eq!(refusal, DirectoryError::TooManyDestinations);
+    assert_eq!(refusal.to_string(), "A user has at most 16 destinations.");
+}
+
+#[test]
+fn the_usual_user_takes_no_room_for_destinations_that_they_do_not_have() {
+    use crate::domain::{Destinations, UserDestination};
+    let pointer = size_of::<usize>();
+    assert_eq!(
+        size_of::<Destinations>(),
+        size_of::<UserDestination>() + pointer
+    );
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::fixtures::{two_users, user, user_id};
+use crate::domain::fixtures::{two_users, user, user_id, with_hooks};
 
 fn reach(targets: &[&str]) -> Resolution {
     let targets: Vec<Box<str>> = targets.iter().map(|text| (*text).into()).collect();
@@ -78,4 +78,22 @@ fn two_users_on_one_channel_with_two_credentials_are_two_deliveries() {
     let mut directory = two_users();
     directory.insert_user(user(3, "cho", "channel2", 3));
     assert_eq!(resolve(&directory, &["@all".into()]).deliveries.len(), 3);
+}
+
+#[test]
+fn a_user_is_told_at_every_destination_in_their_order_and_counted_once() {
+    let mut directory = two_users();
+    let hooks = [
+        (11, "https://example.org/a", 7),
+        (12, "https://example.org/b", 8),
+    ];
+    directory.insert_user(with_hooks(&user(1, "ann", "channel1", 1), &hooks));
+    let found = resolve(&directory, &["@ann".into(), "@all".into()]);
+    assert_eq!(found.user_count, 2);
+    let places = found.deliveries.iter().map(|one| one.destination.shown());
+    let ann: Vec<_> = places.take(3).collect();
+    assert_eq!(
+        ann,
+        ["channel1", "https://example.org/a", "https://example.org/b"]
+    );
 }

@@ -1,5 +1,9 @@
 //! The engine, told what happens by hand. What it promises, sentence by sentence.
 
+mod age;
+mod breakers;
+mod cancel;
+mod digests;
 mod faults;
 mod memory;
 mod order;
@@ -17,8 +21,10 @@ use super::{
     *,
 };
 use crate::{
-    domain::{Answer, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement, Wait},
-    ports::{Pace, ParkedLane},
+    domain::{
+        Answer, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement, Unfolded, Wait,
+    },
+    ports::{Pace, ParkedLane, TextLimit},
 };
 
 const START: i64 = 1_800_000_000_000;
@@ -33,13 +39,18 @@ fn unlimited() -> EngineSettings {
 
 fn paced(per_second: Option<f64>) -> EngineSettings {
     EngineSettings {
-        paces: vec![(
-            ChannelKind::SLACK,
-            Pace {
+        channels: vec![ChannelTraits {
+            kind: ChannelKind::SLACK,
+            pace: Pace {
                 per_second,
                 burst: 4,
             },
-        )],
+            limit: TextLimit {
+                most: 100,
+                width: |text| text.chars().count(),
+            },
+            digest_after: None,
+        }],
         ..EngineSettings::default()
     }
 }
@@ -69,7 +80,24 @@ fn lease(sequence: u64, severity: Severity, to: &str) -> Lease {
         }),
         recipients: Recipients::new(),
         progress: Progress::default(),
+        digest: None,
     }
+}
+
+/// A lease to a host of its own.
+fn lease_at(sequence: u64, severity: Severity, host: &str, to: &str) -> Lease {
+    let mut lease = lease(sequence, severity, to);
+    let host = format!("https://{host}");
+    lease.destination = Arc::new(Destination::new(ChannelKind::SLACK, &host, to));
+    lease
+}
+
+fn with_credential(mut lease: Lease, id: i64) -> Lease {
+    lease.credential = Arc::new(Credential {
+        id: CredentialId(id),
+        secret: Secret::new("token"),
+    });
+    lease
 }
 
 fn high(sequence: u64, to: &str) -> Lease {
@@ -90,6 +118,7 @@ fn after_restart(mut lease: Lease, attempts: u32, wait: Option<Wait>) -> Lease {
         attempts,
         parts_sent: 0,
         wait,
+        ..Progress::default()
     };
     lease
 }
@@ -247,6 +276,24 @@ impl Bench {
             order.push(self.answer(accepted()));
         }
         order
+    }
+
+    /// Answers the request of that delivery.
+    fn answer_to(&mut self, sequence: u64, answer: Answer) {
+        let at = self
+            .sends
+            .iter()
+            .position(|order| order.lease.position.sequence == sequence)
+            .expect("its request is under way");
+        let order = self.sends.remove(at).expect("it was found");
+        self.sends.push_front(order);
+        self.answer(answer);
+    }
+
+    /// The deliveries whose requests are under way, in the order in which they began.
+    fn under_way(&self) -> Vec<u64> {
+        let sends = self.sends.iter();
+        sends.map(|send| send.lease.position.sequence).collect()
     }
 
     fn last_outcome(&self) -> &Outcome {

@@ -116,6 +116,7 @@ fn a_text_sent_in_part_by_an_earlier_run_is_gone_on_with_first() {
         attempts: 1,
         parts_sent: 1,
         wait: None,
+        ..Progress::default()
     };
     bench.receive([begun, high(2, "a")]);
     assert_eq!((bench.sent(), bench.sends[0].part), (1, 1));

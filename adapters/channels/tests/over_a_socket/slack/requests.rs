@@ -4,7 +4,7 @@ use common::ChannelKind;
 use consumer::{domain::Fault, ports::Channel};
 use rstest::rstest;
 
-use crate::{
+use super::{
     TOKEN, channel, refused, send, send_as,
     server::{Reply, Seen, Server, answer},
 };

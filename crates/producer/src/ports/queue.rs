@@ -1,11 +1,7 @@
-//! What the producer needs from the outside.
-
-use std::sync::Arc;
+//! The queue, seen from its accepting end.
 
 use async_trait::async_trait;
 use common::AcceptedAlert;
-
-use crate::domain::{Command, Directory, DirectoryError, Effect};
 
 /// The queue, seen from its accepting end.
 #[async_trait]
@@ -65,51 +61,5 @@ pub enum AcceptError {
     MaybeAccepted(String),
     /// Anything else; nothing of the alert was stored.
     #[error("the queue failed: {0}")]
-    Failed(String),
-}
-
-/// Where the directory is kept.
-#[async_trait]
-pub trait DirectoryStore: Send + Sync {
-    /// The directory as of now, from memory.
-    fn snapshot(&self) -> Arc<Directory>;
-
-    /// Carries out `commands` in order, durably, all or none. When it answers
-    /// `Ok`, [`snapshot`](Self::snapshot) has it, except in a [`Mode::DryRun`].
-    ///
-    /// A repeated call is judged by the directory as it then is: a put finds
-    /// everything unchanged, a creation finds its id or name taken.
-    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError>;
-}
-
-/// Whether commands are carried out or only judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Carry them out.
-    Commit,
-    /// Judge them and change nothing.
-    DryRun,
-}
-
-/// What commands came to.
-#[derive(Clone, Debug)]
-pub struct Executed {
-    /// The directory right after them.
-    pub directory: Arc<Directory>,
-    /// One for each command.
-    pub effects: Vec<Effect>,
-}
-
-/// Why commands were not carried out. None of them was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The directory's rules forbid some: each one's place in the list, and why.
-    #[error("{} of the changes cannot be made", .0.len())]
-    Refused(Vec<(usize, DirectoryError)>),
-    /// The store cannot be written now.
-    #[error("the directory cannot be written: {0}")]
-    Unwritable(String),
-    /// Anything else.
-    #[error("the directory failed: {0}")]
     Failed(String),
 }

@@ -6,7 +6,7 @@ use consumer::domain::{Fault, Refusal};
 use rstest::rstest;
 use tokio::net::TcpListener;
 
-use crate::{
+use super::{
     channel, channel_with, maybe, passing, refused, send,
     server::{Reply, Seen, Server},
 };

@@ -1,24 +1,23 @@
-//! The Slack channel against a server on the loopback interface.
-#![allow(clippy::unwrap_used)]
+//! The Slack channel.
 
 mod answers;
 mod failures;
 mod requests;
-mod server;
 
 use std::{sync::Arc, time::Duration};
 
 use channels::{
+    guard::Guard,
     http::{HttpClient, HttpSettings},
     slack::{SlackChannel, SlackSettings},
 };
-use common::{
-    AlertId, ChannelKind, Credential, CredentialId, DeliveryId, Destination, Gtid, Secret,
-};
+use common::{ChannelKind, Credential, CredentialId, DeliveryId, Destination, Secret};
 use consumer::{
-    domain::{Answer, Fault, Refusal},
-    ports::{Channel, Message},
+    domain::Answer,
+    ports::{Channel, Message, Part},
 };
+
+use crate::{alert, maybe, passing, refused, server};
 
 /// The token that every test sends, unless it is about tokens.
 const TOKEN: &str = "xoxb-123456-very-secret";
@@ -28,11 +27,11 @@ fn channel_with(
     answer_timeout: Duration,
     connect_timeout: Duration,
 ) -> SlackChannel {
-    let http = HttpClient::new(HttpSettings {
+    let settings = HttpSettings {
         connect_timeout,
         ..HttpSettings::default()
-    })
-    .unwrap();
+    };
+    let http = HttpClient::new(settings, Guard::default()).unwrap();
     let settings = SlackSettings {
         base_url: base_url.to_owned(),
         answer_timeout,
@@ -58,42 +57,18 @@ async fn send_as(channel: &SlackChannel, base_url: &str, token: &str) -> Answer 
         id: CredentialId(1),
         secret: Secret::new(token),
     };
+    let alert = alert();
     let message = Message {
         destination: &destination,
         credential: &credential,
+        alert: &alert,
+        digest: None,
+        delivery: DeliveryId::of(alert.id, destination.id, credential.id),
         text: "[high] \"node1\" &lt;down&gt;\n장애",
-        delivery: DeliveryId::of(AlertId::generate(), destination.id, credential.id),
-        gtid: &Gtid::random(),
+        part: Part { number: 1, of: 1 },
     };
     assert!(token.is_empty() || !format!("{message:?}").contains(token));
     let answer = channel.send(message).await;
     assert!(token.is_empty() || !format!("{answer:?}").contains(token));
     answer
-}
-
-/// The refusal that `answer` has to be.
-fn refused(answer: Answer) -> Refusal {
-    match answer {
-        Answer::Refused(refusal) => refusal,
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
-/// The reason of an answer that has to be [`Answer::MaybeAccepted`].
-fn maybe(answer: Answer) -> String {
-    match answer {
-        Answer::MaybeAccepted { reason } => reason,
-        other => panic!("not open: {other:?}"),
-    }
-}
-
-/// A refusal that passes.
-fn passing(fault: Fault, status: u16, reason: &str) -> Refusal {
-    Refusal {
-        fault,
-        lasting: false,
-        retry_after: None,
-        status: Some(status),
-        reason: reason.to_owned(),
-    }
 }

@@ -6,7 +6,7 @@ use channels::slack::ERROR_CODES;
 use consumer::domain::{Answer, Fault, Refusal};
 use rstest::rstest;
 
-use crate::{
+use super::{
     TOKEN, channel, maybe, passing, refused, send,
     server::{Reply, Server, answer},
 };

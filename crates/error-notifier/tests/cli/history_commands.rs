@@ -1,0 +1,262 @@
+//! `alert` and `dead-letter` against a prepared server.
+
+use serde_json::{Value, json};
+
+use crate::fake_server::{Answer, FakeServer, Request};
+use crate::program::{Ended, program};
+
+const ALERT: &str = "019ab5d6-1f3c-7c55-9c1e-4b0a6c1f5e11";
+const DELIVERY: &str = "019ab5d6-1f3c-8c55-9c1e-4b0a6c1f5e11";
+
+fn alert() -> Value {
+    json!({
+        "id": ALERT, "severity": "high", "message": "node1 down\nsecond line",
+        "acceptedAt": "2026-11-23T08:00:00Z", "gtid": "G1", "target": ["@all"], "userCount": 3,
+        "states": {"queued": 0, "delivered": 2, "dead": 1},
+    })
+}
+
+fn delivery() -> Value {
+    json!({
+        "id": DELIVERY, "channel": "slack", "address": "C1", "state": "dead",
+        "recipients": [{"id": "1", "name": "user_name1", "target": "@all"}, {"id": "2", "target": "@all"}],
+        "reason": "refused for good: channel_not_found",
+        "attempts": [{"number": 1, "startedAt": "2026-11-23T08:00:01Z", "tookMs": 7.25,
+            "result": "refused", "status": 200, "error": "channel_not_found"}],
+    })
+}
+
+fn letter() -> Value {
+    let mut letter = delivery();
+    letter["alertId"] = json!(ALERT);
+    letter["severity"] = json!("high");
+    letter["message"] = json!("node1 down");
+    letter["acceptedAt"] = json!("2026-11-23T08:00:00Z");
+    letter
+}
+
+fn run(arguments: &[&str], answers: Vec<Answer>) -> (Ended, Vec<Request>) {
+    let server = FakeServer::start(answers);
+    let ended = program(arguments)
+        .env("ERROR_NOTIFIER_URL", &server.url)
+        .run();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    (ended, server.requests())
+}
+
+#[test]
+fn alerts_are_listed_with_what_became_of_them() {
+    let (ended, requests) = run(
+        &[
+            "alert",
+            "list",
+            "--severity",
+            "high",
+            "--user",
+            "@a b",
+            "-q",
+            "node",
+        ],
+        vec![Answer::items(json!([alert()]))],
+    );
+    assert_eq!(
+        requests[0].line,
+        "GET /v1/alerts?severity=high&user=%40a%20b&q=node&limit=50"
+    );
+    let row = ended.stdout.lines().nth(1).unwrap();
+    let expected =
+        format!("2026-11-23T08:00:00Z  high      3      1 dead, 2 delivered  node1 down…  {ALERT}");
+    assert_eq!(row, expected);
+}
+
+#[test]
+fn a_short_page_is_gone_on_with_until_there_are_enough() {
+    let page = |cursor: Value| Answer::data(json!({"items": [alert()], "nextCursor": cursor}));
+    let empty = Answer::data(json!({"items": [], "nextCursor": "b"}));
+    let (ended, requests) = run(
+        &["alert", "list", "--limit", "2", "--json"],
+        vec![page(json!("a")), empty, page(json!("c"))],
+    );
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(printed.as_array().unwrap().len(), 2);
+    assert_eq!(requests[2].line, "GET /v1/alerts?limit=1&cursor=b");
+}
+
+#[test]
+fn a_server_whose_cursor_leads_nowhere_is_not_asked_for_ever() {
+    let page = || Answer::data(json!({"items": [], "nextCursor": "a"}));
+    let server = FakeServer::start(vec![page(), page()]);
+    let ended = program(&["alert", "list", "--url", &server.url]).run();
+    assert_eq!(ended.code, 1, "{ended:?}");
+}
+
+#[test]
+fn an_alert_is_shown_with_all_pages_of_its_deliveries() {
+    let mut first = alert();
+    first["deliveries"] = json!([delivery()]);
+    first["nextCursor"] = json!("n");
+    let mut second = first.clone();
+    second["nextCursor"] = json!(null);
+    let (ended, requests) = run(
+        &["alert", "show", ALERT],
+        vec![Answer::data(first), Answer::data(second)],
+    );
+    assert_eq!(requests[1].line, format!("GET /v1/alerts/{ALERT}?cursor=n"));
+    assert_eq!(ended.stdout.matches(DELIVERY).count(), 2);
+    for part in [
+        "targets   @all",
+        "user_name1, 2",
+        "refused for good: channel_not_found",
+    ] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn cancelling_tells_how_many() {
+    for (sending, expected) in [
+        (0, "cancelled: 3\n"),
+        (1, "cancelled: 3, 1 under way may still arrive\n"),
+    ] {
+        let data = json!({"cancelled": 3, "sending": sending});
+        let (ended, requests) = run(&["alert", "cancel", ALERT], vec![Answer::data(data)]);
+        assert_eq!(ended.stdout, expected);
+        assert_eq!(requests[0].line, format!("POST /v1/alerts/{ALERT}/cancel"));
+    }
+}
+
+#[test]
+fn what_is_no_id_is_code_2_and_nothing_is_asked() {
+    for command in [
+        ["alert", "show", "x"],
+        ["alert", "cancel", "x"],
+        ["dead-letter", "show", "x"],
+        ["dead-letter", "discard", "x"],
+    ] {
+        program(&command).run().one_line_and_code_2();
+    }
+    program(&["dead-letter", "replay"])
+        .run()
+        .one_line_and_code_2();
+    program(&["dead-letter", "replay", DELIVERY, "--all"])
+        .run()
+        .one_line_and_code_2();
+}
+
+#[test]
+fn watching_prints_events_and_goes_on_where_the_stream_ended() {
+    let events = "\
+: open\n\n\
+id: 7-0\nevent: alert\ndata: {\"at\":\"T1\",\"severity\":\"high\",\"message\":\"node1 down\",\"alertId\":\"A\"}\n\n\
+: alive\n\n\
+id: 7-1\nevent: delivery\ndata: {\"at\":\"T2\",\"state\":\"delivered\",\"channel\":\"slack\",\"address\":\"C1\",\"alertId\":\"A\"}\n\n\
+event: gap\ndata: {}\n\n";
+    let server = FakeServer::start(vec![
+        Answer::body(200, "text/event-stream", events.as_bytes()),
+        Answer::refusal(400, "Last-Event-ID is wrong."),
+    ]);
+    let ended = program(&["alert", "watch", "--url", &server.url]).run();
+    assert_eq!(ended.code, 1);
+    assert_eq!(
+        ended.stdout,
+        "T1  high       node1 down  (alert A)\n\
+         T2  delivered  slack C1  (alert A)\n\
+         … some events were missed\n"
+    );
+    let requests = server.requests();
+    assert!(!requests[0].headers.contains_key("last-event-id"));
+    assert_eq!(requests[1].headers["last-event-id"], "7-1");
+}
+
+#[test]
+fn a_server_that_was_never_there_is_not_watched() {
+    let url = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", free.local_addr().unwrap())
+    };
+    let ended = program(&["alert", "watch", "--url", &url]).run();
+    assert_eq!(ended.code, 1, "{ended:?}");
+}
+
+#[test]
+fn dead_letters_are_listed_with_their_reasons() {
+    let (ended, requests) = run(
+        &[
+            "dead-letter",
+            "list",
+            "--reason",
+            "not_found",
+            "--channel",
+            "slack",
+        ],
+        vec![Answer::items(json!([letter()]))],
+    );
+    assert_eq!(
+        requests[0].line,
+        "GET /v1/dead-letters?channel=slack&reason=not%5Ffound&limit=50"
+    );
+    for part in [
+        "C1",
+        "refused for good: channel_not_found",
+        "node1 down",
+        DELIVERY,
+    ] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_dead_letter_is_shown_with_its_attempts() {
+    let (ended, requests) = run(
+        &["dead-letter", "show", DELIVERY],
+        vec![Answer::data(letter())],
+    );
+    assert_eq!(requests[0].line, format!("GET /v1/deliveries/{DELIVERY}"));
+    let last = ended.stdout.lines().last().unwrap();
+    assert_eq!(
+        last,
+        "1  2026-11-23T08:00:01Z  7.25 ms  refused  200     channel_not_found"
+    );
+}
+
+#[test]
+fn dead_letters_are_replayed_by_id_or_by_filters_to_the_end() {
+    let (ended, requests) = run(
+        &["dead-letter", "replay", DELIVERY],
+        vec![Answer::data(letter())],
+    );
+    assert_eq!(ended.stdout, "replayed: 1\n");
+    assert_eq!(
+        requests[0].line,
+        format!("POST /v1/deliveries/{DELIVERY}/replay")
+    );
+    let page = |count: u64, next: Value| Answer::data(json!({"count": count, "nextCursor": next}));
+    let (ended, requests) = run(
+        &[
+            "dead-letter",
+            "replay",
+            "--all",
+            "--reason",
+            "x",
+            "--dry-run",
+        ],
+        vec![page(10_000, json!("n")), page(5, json!(null))],
+    );
+    assert_eq!(ended.stdout, "would be replayed: 10005\n");
+    assert_eq!(requests[0].line, "POST /v1/dead-letters/replay?dryRun=true");
+    assert_eq!(requests[0].json()["reason"], "x");
+    assert_eq!(requests[1].json()["cursor"], "n");
+}
+
+#[test]
+fn dead_letters_are_discarded() {
+    let (ended, requests) = run(
+        &["dead-letter", "discard", DELIVERY],
+        vec![Answer::no_content()],
+    );
+    assert_eq!(ended.stdout, format!("discarded {DELIVERY}\n"));
+    assert_eq!(
+        requests[0].line,
+        format!("DELETE /v1/dead-letters/{DELIVERY}")
+    );
+}

@@ -1,0 +1,17 @@
+//! What the producer needs from the outside.
+
+mod control;
+mod directory;
+mod history;
+mod queue;
+
+pub use control::{
+    Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection,
+};
+pub use directory::{DirectoryStore, Executed, Mode, StoreError};
+pub use history::{
+    AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,
+    DeadLetterFilter, DeadLetterPage, DeliveryDetail, DeliveryPlace, DeliveryRecord, DeliveryState,
+    DigestRecord, Event, EventId, Events, Happening, History, HistoryError, StateCounts,
+};
+pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};

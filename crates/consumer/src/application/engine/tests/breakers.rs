@@ -44,6 +44,23 @@ fn a_host_that_fails_five_lanes_is_left_alone_but_for_one_probe() {
 }
 
 #[test]
+fn a_host_that_stays_down_is_probed_at_least_once_a_minute() {
+    let mut bench = host_down(5);
+    bench.receive((11..=200).map(|n| normal(n, &n.to_string())));
+    let mut longest = Duration::ZERO;
+    for _ in 0..100 {
+        let before = bench.now.mono;
+        pass_to_next_send(&mut bench);
+        longest = longest.max(bench.now.mono - before);
+        bench.answer(fails(Fault::Host));
+    }
+    assert!(
+        longest > seconds(30) && longest <= seconds(60),
+        "{longest:?}"
+    );
+}
+
+#[test]
 fn four_failing_lanes_do_not_keep_others_of_their_host_waiting() {
     let mut bench = host_down(4);
     bench.receive([normal(11, "x")]);

@@ -46,6 +46,7 @@ fn a_host_that_fails_five_lanes_is_left_alone_but_for_one_probe() {
 #[test]
 fn a_host_that_stays_down_is_probed_at_least_once_a_minute() {
     let mut bench = host_down(5);
+    bench.receive((11..=200).map(|n| normal(n, &n.to_string())));
     let mut longest = Duration::ZERO;
     for _ in 0..100 {
         let before = bench.now.mono;

@@ -350,7 +350,9 @@ impl Queue {
     fn take_apart(&mut self, lead: u64) -> Vec<u64> {
         let (_, members) = self.digests.remove(&lead).expect("it is a digest");
         self.taken_apart += 1;
-        self.row_mut(lead).lease.digest = None;
+        let lease = &mut self.row_mut(lead).lease;
+        lease.digest = None;
+        lease.progress.wait = None;
         for member in members {
             self.become_state(member, State::Parked);
         }

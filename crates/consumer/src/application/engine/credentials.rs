@@ -132,9 +132,12 @@ impl Credentials {
         self.remind(id, until);
     }
 
-    /// Takes over a wait from an earlier run.
+    /// Takes over a wait from an earlier run, unless this run tries it already.
     pub(super) fn restore(&mut self, id: CredentialId, now: Duration, until: Duration) {
         let breaker = &mut self.troubled.entry(id).or_default().breaker;
+        if !breaker.is_closed() && breaker.opens_at().is_none() {
+            return;
+        }
         let until = breaker.opens_at().map_or(until, |at| at.max(until));
         if breaker.is_closed() {
             breaker.fail("refused in an earlier run");
@@ -422,6 +425,17 @@ mod tests {
         credentials.pop_due(seconds(20));
         credentials.begin(ONE, seconds(20));
         assert_eq!(credentials.refused(ONE, "invalid_auth"), (true, Some(2)));
+    }
+
+    #[test]
+    fn a_wait_from_an_earlier_run_lets_no_second_probe_go_beside_one_under_way() {
+        let mut credentials = refused();
+        credentials.wait(ONE, lane(1));
+        credentials.pop_due(seconds(20));
+        credentials.begin(ONE, seconds(20));
+        credentials.restore(ONE, seconds(21), seconds(21));
+        credentials.pop_due(seconds(21));
+        assert!(credentials.blocks(ONE, seconds(21)));
     }
 
     #[test]

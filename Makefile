@@ -6,7 +6,7 @@
 # make history  the history with DELIVERIES=10000000 on disk: figures
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
-# make measure  figures of this machine: latency, memory, 100,000 users
+# make measure  figures of this machine: latency, storms, memory, 100,000 users
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo

@@ -5,9 +5,11 @@
 
 mod cost;
 mod everybody;
+mod isolation;
 mod latency;
 mod machine;
 mod numbers;
+mod storm;
 
 use std::time::Instant;
 
@@ -29,6 +31,8 @@ fn main() {
     );
     start_and_idle();
     latency::measure();
+    storm::measure();
+    isolation::measure();
     large_directory();
 }
 

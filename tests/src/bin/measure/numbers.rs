@@ -26,16 +26,23 @@ impl Times {
         self.at(0.99)
     }
 
+    /// In milliseconds.
+    pub(crate) fn p99_ms(&self) -> f64 {
+        self.share(0.99).unwrap_or_default().as_secs_f64() * 1000.0
+    }
+
     pub(crate) fn slowest(&self) -> String {
         self.at(1.0)
     }
 
-    /// The smallest that so large a share of all is not above.
     fn at(&self, share: f64) -> String {
+        self.share(share).map_or("none".into(), ms)
+    }
+
+    /// The smallest that so large a share of all is not above.
+    fn share(&self, share: f64) -> Option<Duration> {
         let place = (share * self.0.len() as f64).ceil() as usize;
-        self.0
-            .get(place.saturating_sub(1))
-            .map_or("none".into(), |time| ms(*time))
+        self.0.get(place.saturating_sub(1)).copied()
     }
 }
 

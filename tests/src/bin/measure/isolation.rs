@@ -1,0 +1,106 @@
+//! Destinations that are dead, slow or limited, and what the others notice of them.
+
+use std::{
+    collections::HashMap,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tests::harness::{
+    Alert, Connection, Directory, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
+};
+
+use crate::{
+    numbers::{Times, median},
+    row,
+};
+
+const DESTINATIONS: usize = 200;
+/// Of each kind of trouble; they come first.
+const IN_TROUBLE: usize = 20;
+const ALERTS: usize = 1_500;
+/// 100 a second.
+const INTERVAL: Duration = Duration::from_millis(10);
+const PAIRS: usize = 3;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn measure() {
+    let (mut well, mut troubled) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        well.push(run(&json!({})));
+        troubled.push(run(&faults()));
+    }
+    let p99 = |runs: &[Times]| median(runs.iter().map(Times::p99_ms).collect());
+    let (alone, beside) = (p99(&well), p99(&troubled));
+    row(
+        &format!(
+            "{} destinations beside {IN_TROUBLE} dead, {IN_TROUBLE} slow (10 s) and {IN_TROUBLE} limited ones: p99 posted → received without and with them, medians of {PAIRS}",
+            DESTINATIONS - 3 * IN_TROUBLE
+        ),
+        &format!("{alone:.2}, {beside:.2} ms: ratio {:.2}", beside / alone),
+        "ratio ≤ 1.1",
+    );
+}
+
+fn faults() -> Value {
+    let kinds = [
+        json!({ "status": 500 }),
+        json!({ "latencyMs": 10_000 }),
+        json!({ "status": 429, "retryAfter": 30 }),
+    ];
+    let channels: Map<_, _> = (0..3 * IN_TROUBLE)
+        .map(|place| (format!("C{}", place + 1), kinds[place % 3].clone()))
+        .collect();
+    json!({ "channels": channels })
+}
+
+/// The times of those that are well.
+fn run(faults: &Value) -> Times {
+    let scratch = Scratch::new("measure");
+    let mockup = Mockup::start(&scratch);
+    mockup.set_faults(faults);
+    let options = ServerOptions::new(&scratch.join("data"), &mockup).with("--slack-pace", "1");
+    let server = options.start();
+    Directory::of_users(DESTINATIONS).import(&server);
+    let mut client = Connection::open(server.address()).expect("a server");
+    let mut posted = HashMap::new();
+    let begun = Instant::now();
+    for number in 0..ALERTS {
+        sleep((begun + INTERVAL * number as u32).saturating_duration_since(Instant::now()));
+        let place = number * 7 % DESTINATIONS;
+        let alert = Alert {
+            targets: vec![format!("@user{}", place + 1)],
+            severity: "normal",
+            message: format!("node{number} down"),
+        };
+        if place >= 3 * IN_TROUBLE {
+            posted.insert(alert.text(), Timestamp::now());
+        }
+        assert!(matches!(
+            post(&mut client, &alert),
+            Outcome::Accepted { .. }
+        ));
+    }
+    let received = wait_for("those that are well", PATIENCE, || {
+        let messages = mockup.messages();
+        let received: HashMap<_, Timestamp> = messages
+            .iter()
+            .filter(|message| posted.contains_key(&message.text))
+            .map(|message| {
+                (
+                    message.text.clone(),
+                    message.received_at.parse().expect("a time"),
+                )
+            })
+            .collect();
+        (received.len() == posted.len()).then_some(received)
+    });
+    // The slow ones are not waited for.
+    drop(server);
+    posted
+        .iter()
+        .map(|(text, at)| received[text].duration_since(*at).unsigned_abs())
+        .collect()
+}

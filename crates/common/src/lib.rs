@@ -8,6 +8,7 @@ pub mod gtid;
 pub mod ids;
 pub mod secret;
 pub mod severity;
+pub mod wire;
 
 pub use alert::{AcceptedAlert, Alert, Delivery, Recipient, Recipients, count_users};
 pub use clock::{Clock, Now, SystemClock, UtcMillis};

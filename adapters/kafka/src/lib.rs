@@ -1,0 +1,1 @@
+//! The message queue in Apache Kafka. `PROTOCOL.md` says how.

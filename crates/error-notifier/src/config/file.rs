@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The one table, of properties that go to librdkafka, and the key that it stands for.
+const PROPERTIES: (&str, &str) = ("kafka", "kafka-properties");
+
 /// Reads `path` as flat `key = value` lines, the values as text: they are
-/// then parsed as a flag's value would be.
+/// then parsed as a flag's value would be. The table `[kafka]` is the value of
+/// `kafka-properties`, a line a property.
 ///
 /// # Errors
 ///
@@ -18,16 +22,49 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
         .map_err(|_| format!("cannot read the configuration file {shown}: it is not UTF-8"))?;
     let table: toml::Table =
         toml::from_str(&text).map_err(|error| not_toml(path, &text, &error))?;
-    table
-        .into_iter()
-        .map(|(key, value)| match plain(&value) {
-            Some(value) => Ok((key, value)),
-            None => Err(format!(
-                "'{key}' in {shown} must be a text, a number or true/false, not a {kind}",
-                kind = value.type_str()
-            )),
-        })
-        .collect()
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(properties) if key == PROPERTIES.0 => {
+                let mut lines = Vec::new();
+                flatten(&key, "", properties, &mut lines)
+                    .map_err(|line| line + &shown.to_string())?;
+                values.insert(PROPERTIES.1.to_owned(), lines.join("\n"));
+            }
+            value => {
+                let text =
+                    plain(&value).ok_or_else(|| not_plain(&key, &value) + &shown.to_string())?;
+                values.insert(key, text);
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// The properties of a table and of the tables in it, as `name=value`: TOML takes an
+/// unquoted `security.protocol` for a table `security`.
+fn flatten(
+    key: &str,
+    before: &str,
+    table: toml::Table,
+    into: &mut Vec<String>,
+) -> Result<(), String> {
+    for (name, value) in table {
+        let name = format!("{before}{name}");
+        match value {
+            toml::Value::Table(inner) => flatten(key, &format!("{name}."), inner, into)?,
+            value => match plain(&value) {
+                Some(text) if !text.contains('\n') => into.push(format!("{name}={text}")),
+                _ => return Err(not_plain(&format!("{key}.{name}"), &value)),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn not_plain(key: &str, value: &toml::Value) -> String {
+    let kind = value.type_str();
+    format!("'{key}' must be a text of one line, a number or true/false, not a {kind}, in ")
 }
 
 fn plain(value: &toml::Value) -> Option<String> {
@@ -70,6 +107,18 @@ mod tests {
         let line = read_text("a = 1\nb 2\n").unwrap_err();
         assert!(line.starts_with("line 2 of "), "{line}");
         assert!(!line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn the_table_kafka_is_a_line_a_property_however_it_is_quoted() {
+        let text = "[kafka]\nsecurity.protocol = \"SSL\"\n\"linger.ms\" = 5\n[kafka.sasl]\nmechanism = \"PLAIN\"\n";
+        let read = read_text(text).unwrap();
+        assert_eq!(
+            read["kafka-properties"],
+            "linger.ms=5\nsasl.mechanism=PLAIN\nsecurity.protocol=SSL"
+        );
+        let line = read_text("[kafka]\na.b = [1]\n").unwrap_err();
+        assert!(line.contains("'kafka.a.b'"), "{line}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches};
 
 use super::file;
 use super::line::{self, Place};
+use super::secret;
 use super::settings::ConfigSource;
 use crate::cli::PROGRAM;
 
@@ -216,7 +217,7 @@ fn in_force(
             text.push_str(&format!("# {key} is not set\n"));
             continue;
         };
-        let value = toml::Value::String(value.to_string_lossy().into_owned());
+        let value = toml::Value::String(secret::shown(key, &value.to_string_lossy()));
         let source = match (matches.value_source(id), path) {
             (Some(ValueSource::CommandLine), _) => "command line".to_owned(),
             (Some(ValueSource::EnvVariable), _) => "environment".to_owned(),
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn every_flag_of_a_server_is_a_setting() {
         let command = Cli::command();
-        for name in ["serve", "demo", "mockup"] {
+        for name in ["serve", "producer", "consumer", "migrate", "demo", "mockup"] {
             for argument in command.find_subcommand(name).unwrap().get_arguments() {
                 assert!(key(argument).is_some(), "{name} {argument}");
             }

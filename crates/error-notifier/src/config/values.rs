@@ -217,6 +217,11 @@ pub(crate) fn drain_delay(text: &str) -> Result<Duration, String> {
     duration(text, Duration::ZERO, HOUR, "0s to 1h")
 }
 
+/// `--wait`: zero to one hour.
+pub(crate) fn wait(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::ZERO, HOUR, "0s to 1h")
+}
+
 /// `--timeout`: one millisecond to one hour.
 pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     duration(text, Duration::from_millis(1), HOUR, "1ms to 1h")

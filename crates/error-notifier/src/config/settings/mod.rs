@@ -1,11 +1,15 @@
 //! The table of settings: one field, one line in `--help`, one key.
 
+mod shared;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
+
+pub(crate) use shared::{DatabaseSettings, KafkaSettings, WaitSettings};
 
 use super::values::{self, BaseUrl, Kinds, LogFilter, LogFormat, LogHttp, Networks, Pace, Zone};
 
@@ -30,6 +34,8 @@ pub(crate) struct ConfigSource {
 
 /// Settings of `serve`.
 #[derive(Args, Debug, Clone)]
+#[command(mut_arg("database_url", |arg| arg.required(false).requires("kafka_brokers")))]
+#[command(mut_arg("kafka_brokers", |arg| arg.required(false).requires("database_url")))]
 pub(crate) struct ServeSettings {
     /// Address of the HTTP API
     #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = values::address)]
@@ -75,6 +81,98 @@ pub(crate) struct ServeSettings {
 
     #[command(flatten)]
     pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub(crate) kafka: KafkaSettings,
+
+    #[command(flatten)]
+    pub(crate) wait: WaitSettings,
+
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// Settings of `producer`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ProducerSettings {
+    /// Address of the HTTP API
+    #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = values::address)]
+    pub(crate) listen: SocketAddr,
+
+    /// How much of each request is logged
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_LOG_HTTP",
+        default_value = "line",
+        value_name = "HOW"
+    )]
+    pub(crate) log_http: LogHttp,
+
+    /// How long settled deliveries stay readable: 7d, 12h, … (1s to 3650d)
+    #[arg(long, env = "ERROR_NOTIFIER_RETENTION", default_value = "7d", value_name = "TIME", value_parser = values::retention)]
+    pub(crate) retention: Duration,
+
+    #[command(flatten)]
+    pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub(crate) kafka: KafkaSettings,
+
+    #[command(flatten)]
+    pub(crate) wait: WaitSettings,
+
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// Settings of `consumer`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ConsumerSettings {
+    /// Address of health and metrics
+    #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS", value_parser = values::address)]
+    pub(crate) listen: SocketAddr,
+
+    /// Base URL of Slack, or of a stand-in such as the mockup
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_SLACK_URL",
+        default_value = "https://slack.com"
+    )]
+    pub(crate) slack_url: BaseUrl,
+
+    #[command(flatten)]
+    pub(crate) delivery: DeliverySettings,
+
+    #[command(flatten)]
+    pub(crate) webhooks: WebhookSettings,
+
+    #[command(flatten)]
+    pub(crate) digests: DigestSettings,
+
+    #[command(flatten)]
+    pub(crate) kafka: KafkaSettings,
+
+    #[command(flatten)]
+    pub(crate) wait: WaitSettings,
+
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// Settings of `migrate`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct MigrateSettings {
+    #[command(flatten)]
+    pub(crate) database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub(crate) wait: WaitSettings,
 
     #[command(flatten)]
     pub(crate) log: LogSettings,

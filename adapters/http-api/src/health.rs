@@ -1,13 +1,13 @@
 //! Whether the process lives, whether it should be sent requests, and its numbers.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{
-    extract::State,
+    extract::{FromRef, State},
     http::{HeaderValue, header},
     response::Response,
 };
-use prometheus_client::encoding::text::encode;
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::sync::watch;
 
 use crate::{
@@ -40,6 +40,36 @@ impl Readiness {
     }
 }
 
+/// What whoever runs the process wants to know of it.
+#[derive(Clone)]
+pub struct Operations {
+    /// What `/health/ready` says.
+    pub readiness: Readiness,
+    /// Whether the process can do its work now; else why not. Answers from memory.
+    pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Everything that `/metrics` shows.
+    pub registry: Arc<Registry>,
+}
+
+impl fmt::Debug for Operations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operations")
+            .field("readiness", &self.readiness)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromRef<Arc<App>> for Operations {
+    fn from_ref(app: &Arc<App>) -> Self {
+        let alerts = app.api.alerts.clone();
+        Self {
+            readiness: app.api.readiness.clone(),
+            health: Arc::new(move || alerts.health()),
+            registry: app.api.registry.clone(),
+        }
+    }
+}
+
 /// The process runs and answers.
 #[utoipa::path(
     get,
@@ -60,13 +90,13 @@ pub(crate) async fn live() -> Response {
     operation_id = "ready",
     responses(PlainOk, NotReadyAnswers, ServerFault)
 )]
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    if app.api.readiness.is_draining() {
+pub(crate) async fn ready(State(process): State<Operations>) -> Result<Response, ApiError> {
+    if process.readiness.is_draining() {
         return Err(ApiError::NotReady {
             reason: "draining".into(),
         });
     }
-    match app.api.alerts.health() {
+    match (process.health)() {
         Ok(()) => Ok(plain_ok()),
         Err(reason) => Err(ApiError::NotReady { reason }),
     }
@@ -78,9 +108,9 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, ApiEr
         content_type = "application/openmetrics-text", body = String,
         example = json!("# TYPE alerts_accepted counter\nalerts_accepted_total{severity=\"high\"} 7\n# EOF\n")),
         ServerFault))]
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+pub(crate) async fn metrics(State(process): State<Operations>) -> Result<Response, ApiError> {
     let mut text = String::new();
-    encode(&mut text, &app.api.registry).map_err(|error| ApiError::Internal {
+    encode(&mut text, &process.registry).map_err(|error| ApiError::Internal {
         inside: format!("the metrics cannot be written: {error}"),
     })?;
     let mut response = Response::new(text.into());

@@ -25,8 +25,8 @@ mod server;
 mod users;
 
 pub use extract::BODY_TIMEOUT;
-pub use health::Readiness;
+pub use health::{Operations, Readiness};
 pub use metrics::HttpMetrics;
 pub use request_log::LogHttp;
-pub use router::{ApiState, router};
+pub use router::{ApiState, operations_router, router};
 pub use server::{ServerSettings, Stopped, serve};

@@ -19,7 +19,7 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::{
     alerts, destinations, directory, errors, groups, gtid, health,
-    health::Readiness,
+    health::{Operations, Readiness},
     history,
     history::events,
     metrics::HttpMetrics,
@@ -81,9 +81,28 @@ pub fn router(api: ApiState) -> Router {
             router = router.route(path, methods.clone());
         }
     }
-    router
+    let router = router
         .route(DOCUMENT, get(document))
-        .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
+        .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)));
+    wrapped(router, recorder).with_state(app)
+}
+
+/// Health and metrics alone, for a process without an API.
+pub fn operations_router(process: Operations, metrics: HttpMetrics, log_http: LogHttp) -> Router {
+    let router = Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics));
+    let recorder = Recorder {
+        level: log_http,
+        metrics,
+    };
+    wrapped(router, recorder).with_state(process)
+}
+
+/// What every request passes through on its way.
+fn wrapped<S: Clone + Send + Sync + 'static>(router: Router<S>, recorder: Recorder) -> Router<S> {
+    router
         .fallback(errors::unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)
         .layer(CatchPanicLayer::custom(errors::panicked))
@@ -92,7 +111,6 @@ pub fn router(api: ApiState) -> Router {
             request_log::record,
         ))
         .layer(middleware::from_fn(gtid::carry))
-        .with_state(app)
 }
 
 /// A route as it is served and as it is described.

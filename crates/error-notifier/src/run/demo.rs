@@ -7,9 +7,9 @@ use mockup::{Arrival, Mockup, ReceivedMessage, Subscription};
 use producer::application::transfer;
 use producer::ports::{DirectoryStore, Mode};
 
-use super::{bind, run, service::Service, shutdown::Shutdown};
+use super::{bind, embedded::Service, run, shutdown::Shutdown};
 use crate::cli::{PROGRAM, failure::Failure, print};
-use crate::config::settings::{DemoSettings, ServeSettings, WebhookSettings};
+use crate::config::settings::{DemoSettings, EmbeddedSettings, WebhookSettings};
 use crate::config::values::BaseUrl;
 
 /// Two groups and two users, the first of each joined: the directory that the
@@ -76,7 +76,7 @@ fn serve_settings(
     settings: &DemoSettings,
     folder: &DataFolder,
     mockup: SocketAddr,
-) -> Result<ServeSettings, Failure> {
+) -> Result<EmbeddedSettings, Failure> {
     let slack_url: BaseUrl = format!("http://{mockup}")
         .parse()
         .map_err(Failure::BadInput)?;
@@ -96,7 +96,7 @@ fn serve_settings(
         webhook_allow: webhooks.webhook_allow.or_host(mockup),
         ..webhooks
     };
-    Ok(ServeSettings {
+    Ok(EmbeddedSettings {
         listen,
         data_dir: folder.path(),
         slack_url,

@@ -1,9 +1,11 @@
 //! The servers, put together.
 
+mod delivery;
 mod demo;
+mod embedded;
+mod listening;
 mod mockup;
 mod serve;
-mod service;
 mod shutdown;
 
 use std::net::SocketAddr;

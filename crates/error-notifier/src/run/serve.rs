@@ -1,11 +1,12 @@
-//! `serve`: the embedded form for real.
+//! `serve`: everything in one process, for real.
 
-use super::{run, service::Service, shutdown::Shutdown};
+use super::{embedded::Service, run, shutdown::Shutdown};
 use crate::cli::failure::Failure;
 use crate::config::settings::ServeSettings;
 
 /// Serves until a signal ends it.
 pub(crate) fn serve(settings: ServeSettings) -> Result<(), Failure> {
+    let settings = settings.embedded;
     run(&settings.log.clone(), |logging| {
         let dropped = logging.dropped.clone();
         async move {

@@ -32,11 +32,27 @@ pub(crate) struct ConfigSource {
     pub(crate) print_config: bool,
 }
 
-/// Settings of `serve`.
+/// Settings of `serve`: the embedded form's, and where its data is if not in a folder.
 #[derive(Args, Debug, Clone)]
 #[command(mut_arg("database_url", |arg| arg.required(false).requires("kafka_brokers")))]
 #[command(mut_arg("kafka_brokers", |arg| arg.required(false).requires("database_url")))]
 pub(crate) struct ServeSettings {
+    #[command(flatten)]
+    pub(crate) embedded: EmbeddedSettings,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseSettings,
+
+    #[command(flatten)]
+    pub(crate) kafka: KafkaSettings,
+
+    #[command(flatten)]
+    pub(crate) wait: WaitSettings,
+}
+
+/// Settings of one process with a data folder.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct EmbeddedSettings {
     /// Address of the HTTP API
     #[arg(long, env = "ERROR_NOTIFIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = values::address)]
     pub(crate) listen: SocketAddr,
@@ -81,15 +97,6 @@ pub(crate) struct ServeSettings {
 
     #[command(flatten)]
     pub(crate) http: HttpSettings,
-
-    #[command(flatten)]
-    pub(crate) database: DatabaseSettings,
-
-    #[command(flatten)]
-    pub(crate) kafka: KafkaSettings,
-
-    #[command(flatten)]
-    pub(crate) wait: WaitSettings,
 
     #[command(flatten)]
     pub(crate) log: LogSettings,

@@ -3,16 +3,11 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use channels::guard::Guard;
-use channels::slack::SlackSettings;
-use channels::{ChannelSettings, webhook};
 use common::{Clock, SystemClock};
-use consumer::application::{Dispatcher, EngineSettings, Outside};
+use consumer::application::{Dispatcher, Outside};
 use consumer::metrics::DeliveryMetrics;
-use consumer::ports;
-use http_api::{ApiState, HttpMetrics, Readiness, ServerSettings};
+use http_api::{ApiState, HttpMetrics, Readiness};
 use producer::application::{Alerts, DirectoryAdmin};
 use producer::metrics::AlertMetrics;
 use producer::ports::DirectoryStore;
@@ -22,17 +17,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing_appender::non_blocking::ErrorCounter;
 
-use super::{bind, shutdown::Shutdown};
+use super::listening::{self, AcceptingEnds, DRAIN_DEADLINE};
+use super::{bind, delivery, shutdown::Shutdown};
 use crate::cli::failure::Failure;
-use crate::config::settings::{DeliverySettings, ServeSettings, WebhookSettings};
-use crate::config::values::{LogHttp, Pace};
-
-/// How long requests under way may take to end once the process is to end.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+use crate::config::settings::EmbeddedSettings;
 
 /// A service that listens and has its data folder, and has not begun.
 pub(super) struct Service {
-    settings: ServeSettings,
+    settings: EmbeddedSettings,
     listener: TcpListener,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -42,7 +34,7 @@ pub(super) struct Service {
 impl Service {
     /// Takes the address and the data folder. Nothing is changed where it fails.
     pub(super) async fn open(
-        settings: ServeSettings,
+        settings: EmbeddedSettings,
         dropped_log_lines: ErrorCounter,
     ) -> Result<Self, Failure> {
         let listener = bind(settings.listen, "--listen").await?;
@@ -75,14 +67,13 @@ impl Service {
     /// accepting, requests under way answered, outcomes recorded.
     pub(super) async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let readiness = Readiness::default();
-        let mut registry = Registry::with_prefix("error_notifier");
+        let mut registry = listening::registry(&self.dropped_log_lines);
         let (dispatcher, delivery_metrics) = self.dispatcher()?;
         delivery_metrics.register(&mut registry);
         self.store.metrics.register(&mut registry);
-        register_dropped_lines(&mut registry, &self.dropped_log_lines);
         let router = http_api::router(self.api_state(registry, readiness.clone()));
         let accepting_ends =
-            accepting_ends(shutdown, readiness.clone(), self.settings.http.drain_delay);
+            AcceptingEnds::after(shutdown, readiness.clone(), self.settings.http.drain_delay);
 
         let Self {
             settings,
@@ -92,11 +83,7 @@ impl Service {
         } = self;
         let mut delivering: JoinHandle<_> =
             tokio::spawn(dispatcher.run(accepting_ends.clone().wait(), DRAIN_DEADLINE));
-        let server = ServerSettings {
-            max_connections: settings.http.max_connections as usize,
-            drain_deadline: DRAIN_DEADLINE,
-            ..ServerSettings::default()
-        };
+        let server = listening::server(&settings.http);
         let mut serving = pin!(http_api::serve(
             listener,
             router,
@@ -123,52 +110,20 @@ impl Service {
     }
 
     fn dispatcher(&self) -> Result<(Dispatcher, Arc<DeliveryMetrics>), Failure> {
-        let DeliverySettings {
-            slack_pace,
-            slack_burst,
-            max_in_flight,
-        } = &self.settings.delivery;
-        let WebhookSettings {
-            webhook_pace,
-            webhook_burst,
-            webhook_allow,
-        } = &self.settings.webhooks;
-        let digests = &self.settings.digests;
+        let settings = &self.settings;
         let metrics = Arc::new(DeliveryMetrics::new(self.clock.clone()));
-        let channels = channels::all(ChannelSettings {
-            slack: SlackSettings {
-                base_url: self.settings.slack_url.as_str().to_owned(),
-                pace: ports::Pace {
-                    per_second: per_second(*slack_pace),
-                    burst: *slack_burst,
-                },
-                ..SlackSettings::default()
-            },
-            webhook: webhook::WebhookSettings {
-                pace: ports::Pace {
-                    per_second: per_second(*webhook_pace),
-                    burst: *webhook_burst,
-                },
-                ..webhook::WebhookSettings::default()
-            },
-            guard: Guard::new(webhook_allow.clone().into_vec()),
-            ..ChannelSettings::default()
-        })
-        .map_err(|error| Failure::BadInput(error.to_string()))?;
         let outside = Outside {
             queue: self.store.queue.clone(),
             credentials: self.store.directory.clone(),
-            channels,
+            channels: delivery::channels(
+                &settings.slack_url,
+                &settings.delivery,
+                &settings.webhooks,
+            )?,
             clock: self.clock.clone(),
             metrics: metrics.clone(),
         };
-        let engine = EngineSettings {
-            max_in_flight: *max_in_flight as usize,
-            digest_after: Some(digests.digest_after),
-            without_digests: digests.digests.others(),
-            timezone: digests.timezone.0.clone(),
-            ..EngineSettings::default()
-        };
+        let engine = delivery::engine(&settings.delivery, &settings.digests);
         Ok((
             Dispatcher::new(outside, engine, uuid::Uuid::new_v4().as_u64_pair().0),
             metrics,
@@ -195,17 +150,13 @@ impl Service {
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,
-            log_http: match self.settings.log_http {
-                LogHttp::Off => http_api::LogHttp::Off,
-                LogHttp::Line => http_api::LogHttp::Line,
-                LogHttp::Full => http_api::LogHttp::Full,
-            },
+            log_http: listening::log_http(self.settings.log_http),
             body_timeout: http_api::BODY_TIMEOUT,
         }
     }
 }
 
-fn store_settings(settings: &ServeSettings) -> sqlite::Settings {
+fn store_settings(settings: &EmbeddedSettings) -> sqlite::Settings {
     sqlite::Settings {
         path: settings.data_dir.clone(),
         retention: settings.history.retention,
@@ -214,66 +165,5 @@ fn store_settings(settings: &ServeSettings) -> sqlite::Settings {
             true => Synchronous::Off,
             false => Synchronous::Full,
         },
-    }
-}
-
-fn per_second(pace: Pace) -> Option<f64> {
-    match pace {
-        Pace::PerSecond(rate) => Some(rate),
-        Pace::Unlimited => None,
-    }
-}
-
-/// The moment when no more requests are accepted: `delay` after the shutdown
-/// began, during which the service says that it is not ready, so that a load
-/// balancer can turn away.
-#[derive(Clone)]
-struct AcceptingEnds(tokio::sync::watch::Receiver<bool>);
-
-impl AcceptingEnds {
-    async fn wait(mut self) {
-        // An error means that nobody can tell any more: it has ended.
-        let _ = self.0.wait_for(|ended| *ended).await;
-    }
-}
-
-fn accepting_ends(shutdown: Shutdown, readiness: Readiness, delay: Duration) -> AcceptingEnds {
-    let (end, ended) = tokio::sync::watch::channel(false);
-    tokio::spawn(async move {
-        shutdown.begun().await;
-        readiness.drain();
-        tokio::time::sleep(delay).await;
-        end.send_replace(true);
-    });
-    AcceptingEnds(ended)
-}
-
-fn register_dropped_lines(registry: &mut Registry, dropped: &ErrorCounter) {
-    registry.register_collector(Box::new(DroppedLines(dropped.clone())));
-}
-
-/// The log's own count, asked when it is shown.
-struct DroppedLines(ErrorCounter);
-
-impl std::fmt::Debug for DroppedLines {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DroppedLines")
-    }
-}
-
-impl prometheus_client::collector::Collector for DroppedLines {
-    fn encode(
-        &self,
-        mut encoder: prometheus_client::encoding::DescriptorEncoder<'_>,
-    ) -> Result<(), std::fmt::Error> {
-        use prometheus_client::{encoding::EncodeMetric, metrics::counter::ConstCounter};
-        let count = ConstCounter::new(self.0.dropped_lines() as u64);
-        let metric = encoder.encode_descriptor(
-            "log_lines_dropped",
-            "Log lines lost because standard error did not keep up",
-            None,
-            count.metric_type(),
-        )?;
-        count.encode(metric)
     }
 }

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Hidden, Served};
 use crate::{AlertId, CredentialId, Severity, UtcMillis};

@@ -1,1 +1,22 @@
-//! The message queue in Apache Kafka. `PROTOCOL.md` says how.
+//! The message queue in Apache Kafka. `PROTOCOL.md` says how: which topic holds what, who
+//! writes and reads it, and what happens where a process dies.
+//!
+//! | file or folder | what it does |
+//! |---|---|
+//! | `settings.rs`, `error.rs` | how the cluster is used; why it cannot be |
+//! | `topics.rs`, `client.rs` | the topics and that they are as they must be; clients, and whether they reach it |
+//! | `sealing.rs` | what subscribers without the key must not see |
+//! | `records/` | between the domain and the records of `common::wire` |
+
+mod client;
+mod error;
+pub mod records;
+mod sealing;
+mod settings;
+mod topics;
+
+pub use client::{Cluster, TopicFacts};
+pub use error::OpenError;
+pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
+pub use settings::{Format, Settings};
+pub use topics::{Limits, Topics, partition_of, prepare};

@@ -261,8 +261,7 @@ impl Cluster {
         let answer = blocking(move || {
             // An unknown topic is as good an answer as any.
             let answer = asking.fetch_metadata(Some(&topic), within);
-            // Serves what librdkafka had to say meanwhile.
-            while asking.poll(Duration::ZERO).is_some() {}
+            serve_events(&asking);
             answer.map(|_| ())
         })
         .await;
@@ -271,8 +270,16 @@ impl Cluster {
 
     /// What the cluster says of that topic; `None` where it has none.
     pub async fn topic(&self, name: &str) -> Result<Option<TopicFacts>, OpenError> {
+        self.topic_within(name, ANSWER).await
+    }
+
+    pub(crate) async fn topic_within(
+        &self,
+        name: &str,
+        within: Duration,
+    ) -> Result<Option<TopicFacts>, OpenError> {
         let (asking, name) = (self.asking.clone(), name.to_owned());
-        blocking(move || facts(&asking, &name))
+        blocking(move || facts(&asking, &name, within))
             .await
             .map_err(|error| self.unreachable(&error))
     }
@@ -299,8 +306,19 @@ impl fmt::Debug for Cluster {
     }
 }
 
-fn facts(asking: &BaseConsumer<Events>, name: &str) -> KafkaResult<Option<TopicFacts>> {
-    let metadata = asking.fetch_metadata(Some(name), ANSWER)?;
+/// Hears what librdkafka had to say meanwhile.
+fn serve_events(asking: &BaseConsumer<Events>) {
+    while asking.poll(Duration::ZERO).is_some() {}
+}
+
+fn facts(
+    asking: &BaseConsumer<Events>,
+    name: &str,
+    within: Duration,
+) -> KafkaResult<Option<TopicFacts>> {
+    let metadata = asking.fetch_metadata(Some(name), within);
+    serve_events(asking);
+    let metadata = metadata?;
     let topic = metadata.topics().iter().find(|topic| topic.name() == name);
     let Some(topic) = topic.filter(|topic| !topic.partitions().is_empty()) else {
         return Ok(None);

@@ -69,6 +69,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The group of those who may fan out.
+    pub(crate) fn fan_out_group(&self) -> String {
+        format!("{}.fanout", self.group)
+    }
+}
+
 impl std::fmt::Debug for Settings {
     /// Without the properties' values, since a password may be among them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

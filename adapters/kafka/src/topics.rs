@@ -80,6 +80,8 @@ pub fn partition_of(destination: DestinationId, partitions: u16) -> i32 {
 pub struct Limits {
     /// The longest record that both the client and every topic take, in bytes.
     pub record: usize,
+    /// How many brokers must acknowledge a record of the topic of alerts.
+    pub in_sync: usize,
 }
 
 /// What a topic must be.
@@ -98,7 +100,10 @@ pub async fn prepare(settings: &Settings, cluster: &Cluster) -> Result<Limits, O
     let admin = client::admin(settings)?;
     create_missing(settings, cluster, &admin, &plans).await?;
     let configs = configs(&admin, &plans).await;
-    let mut record = client::max_record(settings)?;
+    let mut limits = Limits {
+        record: client::max_record(settings)?,
+        in_sync: 1,
+    };
     let mut weak = Vec::new();
     for plan in &plans {
         let found = cluster.topic(plan.name).await?.unwrap_or_default();
@@ -113,11 +118,14 @@ pub async fn prepare(settings: &Settings, cluster: &Cluster) -> Result<Limits, O
         check_cleanup(plan, config)?;
         weak.extend(weakness(plan, found.replicas, config));
         if let Some(most) = number(config, "max.message.bytes") {
-            record = record.min(most);
+            limits.record = limits.record.min(most);
+        }
+        if plan.name == topics.alerts {
+            limits.in_sync = number(config, "min.insync.replicas").unwrap_or(1);
         }
     }
     admit(settings, weak)?;
-    Ok(Limits { record })
+    Ok(limits)
 }
 
 fn plans<'a>(settings: &Settings, topics: &'a Topics) -> Vec<Plan<'a>> {

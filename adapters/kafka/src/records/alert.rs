@@ -8,6 +8,7 @@ use common::{
 };
 use uuid::Uuid;
 
+use super::message::{Unreadable, read_json};
 use crate::{
     sealing::{Field, Sealer, Unopened},
     settings::Format,
@@ -106,18 +107,17 @@ pub fn open_part(record: &AlertRecord, sealer: &Sealer) -> Result<Hidden, Unopen
     sealer.open(record.sealed.as_deref(), &field(record), &record.body)
 }
 
-/// The body that the parts make, in order; `Err` says why it is none.
-pub fn join(parts: &[Hidden]) -> Result<AlertBody, String> {
-    let read = |text: &str| serde_json::from_str(text).map_err(|error| error.to_string());
+/// The body that the parts make, in order.
+pub fn join(parts: &[Hidden]) -> Result<AlertBody, Unreadable> {
     match parts {
-        [whole] => read(whole.expose()),
+        [whole] => read_json(whole.expose().as_bytes()),
         parts => {
             let mut text = zeroize::Zeroizing::new(String::new());
             text.reserve_exact(parts.iter().map(|part| part.expose().len()).sum());
             for part in parts {
                 text.push_str(part.expose());
             }
-            read(&text)
+            read_json(text.as_bytes())
         }
     }
 }

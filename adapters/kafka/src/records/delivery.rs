@@ -41,14 +41,18 @@ pub fn delivery_record(
 ) -> (DestinationId, DeliveryRecord) {
     let destination = DestinationId::of(&delivery.kind, &delivery.base_url, &delivery.address);
     let id = DeliveryId::of(record.alert_id, destination, delivery.credential_id);
-    let seal = |field: &str, text: &str| sealer.seal(&Field::new(id, field), text);
-    let base_url = (!delivery.base_url.is_empty()).then(|| seal(BASE_URL, &delivery.base_url));
+    let seal = |name: &str, text: &str| sealer.seal(&Field::new(id, name), text);
+    let base_url =
+        (!delivery.base_url.is_empty()).then(|| seal(field::BASE_URL, &delivery.base_url));
     let contract = Contract {
-        token: seal(TOKEN, delivery.token.expose()),
-        channel_id: seal(CHANNEL_ID, &delivery.address),
+        token: seal(field::TOKEN, delivery.token.expose()),
+        channel_id: seal(field::CHANNEL_ID, &delivery.address),
         message: match body.verbatim {
-            true => seal(MESSAGE, &body.message),
-            false => seal(MESSAGE, &format!("[{}] {}", record.severity, body.message)),
+            true => seal(field::MESSAGE, &body.message),
+            false => seal(
+                field::MESSAGE,
+                &format!("[{}] {}", record.severity, body.message),
+            ),
         },
     };
     let meta = DeliveryMeta {
@@ -73,20 +77,20 @@ pub fn delivery_record(
 /// What a lane needs of a record.
 pub fn open_delivery(record: &DeliveryRecord, sealer: &Sealer) -> Result<OpenDelivery, Unopened> {
     let DeliveryRecord { contract, meta } = record;
-    let open = |field: &str, text: &Hidden| {
+    let open = |name: &str, text: &Hidden| {
         sealer.open(
             meta.sealed.as_deref(),
-            &Field::new(meta.delivery_id, field),
+            &Field::new(meta.delivery_id, name),
             text,
         )
     };
     let base_url = match &meta.base_url {
-        Some(text) => open(BASE_URL, text)?,
+        Some(text) => open(field::BASE_URL, text)?,
         None => Hidden::new(""),
     };
-    let text = open(MESSAGE, &contract.message)?;
-    let token = open(TOKEN, &contract.token)?;
-    let address = open(CHANNEL_ID, &contract.channel_id)?;
+    let text = open(field::MESSAGE, &contract.message)?;
+    let token = open(field::TOKEN, &contract.token)?;
+    let address = open(field::CHANNEL_ID, &contract.channel_id)?;
     // The text says its severity to every subscriber; an alert says it by itself.
     let prefix = format!("[{}] ", meta.severity);
     let (message, verbatim) = match text.expose().strip_prefix(&prefix) {
@@ -117,11 +121,18 @@ pub fn open_delivery(record: &DeliveryRecord, sealer: &Sealer) -> Result<OpenDel
     })
 }
 
-/// The fields that are sealed, each by itself, as their additional data name them.
-pub(crate) const TOKEN: &str = "token";
-pub(crate) const CHANNEL_ID: &str = "channelId";
-pub(crate) const MESSAGE: &str = "message";
-pub(crate) const BASE_URL: &str = "baseUrl";
+/// The fields of a delivery that are sealed, each by itself, as their
+/// [additional data](Field) name them beside the delivery's id.
+pub mod field {
+    /// The credential.
+    pub const TOKEN: &str = "token";
+    /// The place within the service.
+    pub const CHANNEL_ID: &str = "channelId";
+    /// The text.
+    pub const MESSAGE: &str = "message";
+    /// The service's URL.
+    pub const BASE_URL: &str = "baseUrl";
+}
 
 #[cfg(test)]
 mod tests;

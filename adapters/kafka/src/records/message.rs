@@ -89,7 +89,7 @@ pub(crate) fn read_versioned<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T
     }
 }
 
-fn read_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Unreadable> {
+pub(super) fn read_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Unreadable> {
     serde_json::from_slice(json).map_err(|error| Unreadable::Malformed(described(&error)))
 }
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use common::{
     Gtid,
     wire::{AlertRecord, DeliveryRecord},
@@ -10,7 +12,7 @@ use rdkafka::{
 };
 use serde::Serialize;
 
-use super::{GTID_HEADER, META_HEADER};
+use super::{FOUND_HEADER, GTID_HEADER, META_HEADER, REASON_HEADER};
 use crate::topics::Topics;
 
 /// A record on its way to a topic.
@@ -25,7 +27,7 @@ pub struct Outgoing {
     /// The value; `None` is a tombstone.
     pub payload: Option<Vec<u8>>,
     /// Header names and values.
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
 }
 
 impl Outgoing {
@@ -42,7 +44,7 @@ impl Outgoing {
             partition,
             key: key.map(String::into_bytes),
             payload: Some(to_json(value)),
-            headers: vec![(GTID_HEADER, gtid.as_bytes().to_vec())],
+            headers: vec![(GTID_HEADER.into(), gtid.as_bytes().to_vec())],
         }
     }
 
@@ -73,7 +75,7 @@ impl Outgoing {
             &record.contract,
             &meta.gtid,
         );
-        plain.headers.push((META_HEADER, to_json(meta)));
+        plain.headers.push((META_HEADER.into(), to_json(meta)));
         plain
     }
 
@@ -122,6 +124,33 @@ impl Outgoing {
                 value: Some(value),
             })
         }))
+    }
+}
+
+/// A message that nobody can read or deliver, as it was, with the reason.
+pub fn dead_letter(topics: &Topics, message: &impl Message, reason: &str) -> Outgoing {
+    let header = |header: Header<'_, &[u8]>| {
+        let value = header.value.unwrap_or_default().to_vec();
+        (Cow::Owned(header.key.to_owned()), value)
+    };
+    let mut headers: Vec<_> = message
+        .headers()
+        .map(|headers| headers.iter().map(header).collect())
+        .unwrap_or_default();
+    let found = format!(
+        "{}-{}-{}",
+        message.topic(),
+        message.partition(),
+        message.offset()
+    );
+    headers.push((REASON_HEADER.into(), reason.as_bytes().to_vec()));
+    headers.push((FOUND_HEADER.into(), found.into_bytes()));
+    Outgoing {
+        topic: topics.dead_letters.clone(),
+        partition: message.partition(),
+        key: message.key().map(<[u8]>::to_vec),
+        payload: message.payload().map(<[u8]>::to_vec),
+        headers,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Values of the settings of Kafka.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,20 +15,19 @@ pub(crate) enum KafkaFormat {
     Plain,
 }
 
-/// Properties that librdkafka is given as they are, in their order.
+/// Properties that librdkafka is given as they are.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct KafkaProperties(Vec<(String, String)>);
+pub(crate) struct KafkaProperties(BTreeMap<String, String>);
 
 impl KafkaProperties {
-    pub(crate) fn into_vec(self) -> Vec<(String, String)> {
+    pub(crate) fn into_map(self) -> BTreeMap<String, String> {
         self.0
     }
 }
 
 impl fmt::Debug for KafkaProperties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.iter().map(|(name, _)| name);
-        f.debug_list().entries(names).finish()
+        f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(format!("{read:?}"), r#"["a.b", "sasl.password"]"#);
         let expected = [("a.b", "1"), ("sasl.password", "x=,y ")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(read.into_vec(), expected);
+        assert_eq!(read.into_map(), expected.into());
         assert!("a.b".parse::<KafkaProperties>().is_err());
         assert!("=1".parse::<KafkaProperties>().is_err());
     }

@@ -40,16 +40,16 @@ impl FromStr for DatabaseUrl {
 
 /// Keys that messages are sealed with, as text.
 #[derive(Clone, Debug)]
-pub(crate) struct SealingKey(Secret);
+pub(crate) struct SealingKeys(Secret);
 
-impl SealingKey {
+impl SealingKeys {
     /// The text.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose()
     }
 }
 
-impl FromStr for SealingKey {
+impl FromStr for SealingKeys {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -61,7 +61,7 @@ impl FromStr for SealingKey {
 pub(crate) fn shown(key: &str, value: &str) -> String {
     match key {
         "database-url" => without_password(value),
-        "kafka-key" => HIDDEN.to_owned(),
+        "kafka-keys" => HIDDEN.to_owned(),
         "kafka-properties" => without_secret_properties(value),
         _ => value.to_owned(),
     }
@@ -135,7 +135,7 @@ mod tests {
             shown("kafka-properties", lines),
             "security.protocol=SASL_SSL\nsasl.password=…\nssl.key.pem=…"
         );
-        assert_eq!(shown("kafka-key", "k1:abc"), "…");
+        assert_eq!(shown("kafka-keys", "k1:abc"), "…");
         assert_eq!(shown("listen", "1.2.3.4:5"), "1.2.3.4:5");
     }
 }

@@ -7,7 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
 
 use crate::config::kafka::{KafkaFormat, KafkaProperties};
-use crate::config::secret::{DatabaseUrl, SealingKey};
+use crate::config::secret::{DatabaseUrl, SealingKeys};
 use crate::config::values;
 
 /// The database of the scaled-out form.
@@ -56,17 +56,21 @@ pub(crate) struct KafkaSettings {
     pub(crate) kafka_group: String,
 
     /// Partitions of the topics, where they are made; never to be changed after (1 to 1000)
-    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_PARTITIONS", default_value = "12", value_name = "PARTITIONS", value_parser = value_parser!(i32).range(1..=1000))]
-    pub(crate) kafka_partitions: i32,
+    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_PARTITIONS", default_value = "12", value_name = "PARTITIONS", value_parser = value_parser!(u16).range(1..=1000))]
+    pub(crate) kafka_partitions: u16,
 
     /// Replicas of the topics, where they are made (1 to 15)
-    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_REPLICATION", default_value = "3", value_name = "REPLICAS", value_parser = value_parser!(i32).range(1..=15))]
-    pub(crate) kafka_replication: i32,
+    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_REPLICATION", default_value = "3", value_name = "REPLICAS", value_parser = value_parser!(u16).range(1..=15))]
+    pub(crate) kafka_replication: u16,
+
+    /// Create topics that are missing
+    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_CREATE_TOPICS", default_value = "true", value_name = "TRUTH", value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
+    pub(crate) kafka_create_topics: bool,
 
     /// Accept topics with fewer than 3 replicas or min.insync.replicas below 2, which lose
     /// accepted alerts with a broker's disk
-    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_ALLOW_WEAK_TOPICS", value_parser = BoolishValueParser::new())]
-    pub(crate) kafka_allow_weak_topics: bool,
+    #[arg(long, env = "ERROR_NOTIFIER_KAFKA_ACCEPT_WEAK_TOPICS", value_parser = BoolishValueParser::new())]
+    pub(crate) kafka_accept_weak_topics: bool,
 
     /// Form of the messages: `sealed`, or `plain` with the three fields of the contract
     #[arg(
@@ -85,11 +89,11 @@ pub(crate) struct KafkaSettings {
     /// The keys themselves, in the environment rather than here
     #[arg(
         long,
-        env = "ERROR_NOTIFIER_KAFKA_KEY",
+        env = "ERROR_NOTIFIER_KAFKA_KEYS",
         value_name = "KEYS",
         conflicts_with = "kafka_key_file"
     )]
-    pub(crate) kafka_key: Option<SealingKey>,
+    pub(crate) kafka_keys: Option<SealingKeys>,
 
     /// Properties of librdkafka, `name=value` a line; in the file a table [kafka]
     #[arg(

@@ -22,6 +22,7 @@ mod redact;
 mod request_log;
 mod router;
 mod server;
+mod standby;
 mod users;
 
 pub use extract::BODY_TIMEOUT;
@@ -30,3 +31,4 @@ pub use metrics::HttpMetrics;
 pub use request_log::LogHttp;
 pub use router::{ApiState, operations_router, router};
 pub use server::{ServerSettings, Stopped, serve};
+pub use standby::Standby;

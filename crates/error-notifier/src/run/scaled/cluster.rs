@@ -1,0 +1,62 @@
+//! Kafka as the settings describe it, reached and with its topics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka::{Cluster, Format, Keyring, Limits, Sealer};
+
+use crate::cli::failure::Failure;
+use crate::config::kafka::KafkaFormat;
+use crate::config::settings::KafkaSettings;
+
+/// Kafka, ready for use.
+pub(super) struct Opened {
+    pub(super) settings: kafka::Settings,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) cluster: Cluster,
+    pub(super) limits: Limits,
+}
+
+/// What can be said without reaching a broker. Fails on what only a person can mend.
+pub(super) fn read(settings: &KafkaSettings) -> Result<(kafka::Settings, Arc<Sealer>), Failure> {
+    let format = match settings.kafka_format {
+        KafkaFormat::Sealed => Format::Sealed,
+        KafkaFormat::Plain => Format::Plain,
+    };
+    let ring = match (&settings.kafka_key_file, &settings.kafka_keys) {
+        (Some(path), _) => Keyring::read(path),
+        (None, Some(keys)) => Keyring::from_environment(keys.expose()),
+        (None, None) => Ok(Keyring::default()),
+    };
+    let sealer = ring.and_then(|ring| Sealer::new(format, ring));
+    let sealer = sealer.map_err(|error| Failure::BadInput(error.to_string()))?;
+    let read = kafka::Settings {
+        brokers: settings.kafka_brokers.clone().unwrap_or_default(),
+        topic: settings.kafka_topic.clone(),
+        group: settings.kafka_group.clone(),
+        partitions: settings.kafka_partitions,
+        replication: settings.kafka_replication,
+        create_topics: settings.kafka_create_topics,
+        accept_weak_topics: settings.kafka_accept_weak_topics,
+        format,
+        properties: settings.kafka_properties.clone().into_map(),
+        ..kafka::Settings::default()
+    };
+    Ok((read, Arc::new(sealer)))
+}
+
+/// Waits for the brokers as long as `wait` says, and sees to the topics.
+pub(super) async fn open(
+    (settings, sealer): (kafka::Settings, Arc<Sealer>),
+    wait: Duration,
+) -> Result<Opened, Failure> {
+    let bad = |error: kafka::OpenError| Failure::BadInput(error.to_string());
+    let cluster = Cluster::find(&settings, wait).await.map_err(bad)?;
+    let limits = kafka::prepare(&settings, &cluster).await.map_err(bad)?;
+    Ok(Opened {
+        settings,
+        sealer,
+        cluster,
+        limits,
+    })
+}

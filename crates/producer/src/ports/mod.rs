@@ -3,6 +3,8 @@
 mod control;
 mod directory;
 mod history;
+mod keys;
+mod publisher;
 mod queue;
 
 pub use control::{
@@ -14,4 +16,6 @@ pub use history::{
     DeadLetterFilter, DeadLetterPage, DeliveryDetail, DeliveryPlace, DeliveryRecord, DeliveryState,
     DigestRecord, Event, EventId, Events, Happening, History, HistoryError, StateCounts,
 };
+pub use keys::{Claim, IdempotencyKeys, KeysError};
+pub use publisher::{AlertPublisher, PublishError};
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};

@@ -122,6 +122,7 @@ impl Service {
             )?,
             clock: self.clock.clone(),
             metrics: metrics.clone(),
+            limits: None,
         };
         let engine = delivery::engine(&settings.delivery, &settings.digests);
         Ok((

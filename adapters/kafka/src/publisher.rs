@@ -10,7 +10,7 @@ use common::{
     AcceptedAlert,
     wire::{AlertRecord, MAX_SERVED},
 };
-use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
+use producer::ports::{AlertPublisher, PublishError};
 use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
@@ -46,8 +46,7 @@ const CHUNKS_UNDER_WAY: usize = 16;
 
 type AlertProducer = FutureProducer<Events>;
 
-/// Publishes alerts. Holds no keys of requests: who wants a repeated request to count once
-/// asks a key store before.
+/// Publishes alerts.
 pub struct Publisher {
     config: ClientConfig,
     producer: Mutex<Arc<AlertProducer>>,
@@ -97,7 +96,7 @@ impl Publisher {
     }
 
     /// Publishes one record: `Ok` when it is acknowledged.
-    async fn publish(&self, record: &AlertRecord) -> Result<(), Failure> {
+    async fn publish_one(&self, record: &AlertRecord) -> Result<(), Failure> {
         self.send(record)?.acknowledged().await
     }
 
@@ -119,7 +118,7 @@ impl Publisher {
 
     /// All chunks but the last, some at once and in order; then the last, which makes the
     /// alert accepted.
-    async fn publish_chunks(&self, records: Vec<AlertRecord>) -> Result<(), AcceptError> {
+    async fn publish_chunks(&self, records: Vec<AlertRecord>) -> Result<(), PublishError> {
         let Some((last, others)) = records.split_last() else {
             return Ok(());
         };
@@ -131,12 +130,12 @@ impl Publisher {
                 acknowledged.await.map_err(Failure::nothing_accepted)?;
             }
         }
-        self.publish(last).await.map_err(AcceptError::from)
+        self.publish_one(last).await.map_err(PublishError::from)
     }
 
     /// Refuses what could not be handed on: a delivery that no topic takes, or an alert
     /// that no fan-out has room for.
-    fn check_size(&self, accepted: &AcceptedAlert) -> Result<(), AcceptError> {
+    fn check_size(&self, accepted: &AcceptedAlert) -> Result<(), PublishError> {
         let message = accepted.alert.message.len();
         let longest = accepted
             .deliveries
@@ -151,7 +150,7 @@ impl Publisher {
         const ENVELOPE: usize = 2048 + MAX_SERVED * 48;
         let needed = longest.map_or(0, |longest| ENVELOPE + 6 * (message + longest));
         if needed > self.limits.record {
-            return Err(AcceptError::Failed(format!(
+            return Err(PublishError::Failed(format!(
                 "a delivery of up to {needed} bytes is longer than Kafka takes ({}); raise kafka.message.max.bytes and max.message.bytes of the topics",
                 self.limits.record
             )));
@@ -159,7 +158,7 @@ impl Publisher {
         Ok(())
     }
 
-    async fn pack(&self, accepted: AcceptedAlert) -> Result<Vec<AlertRecord>, AcceptError> {
+    async fn pack(&self, accepted: AcceptedAlert) -> Result<Vec<AlertRecord>, PublishError> {
         let room = self.limits.record;
         if accepted.deliveries.len() <= MANY {
             return Ok(alert_records(&accepted, &self.sealer, room));
@@ -167,7 +166,7 @@ impl Publisher {
         let sealer = self.sealer.clone();
         spawn_blocking(move || alert_records(&accepted, &sealer, room))
             .await
-            .map_err(|error| AcceptError::Failed(error.to_string()))
+            .map_err(|error| PublishError::Failed(error.to_string()))
     }
 
     fn producer(&self) -> Arc<AlertProducer> {
@@ -199,17 +198,9 @@ impl Publisher {
 }
 
 #[async_trait]
-impl AlertQueue for Publisher {
-    async fn accept(
-        &self,
-        accepted: AcceptedAlert,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Acceptance, AcceptError> {
-        if key.is_some() {
-            let reason = "an idempotency key needs the key store, which the queue in Kafka has not";
-            return Err(AcceptError::Failed(reason.into()));
-        }
-        self.gate.check().map_err(AcceptError::Full)?;
+impl AlertPublisher for Publisher {
+    async fn publish(&self, accepted: AcceptedAlert) -> Result<(), PublishError> {
+        self.gate.check().map_err(PublishError::Full)?;
         self.check_size(&accepted)?;
         let mut turn = None;
         if accepted.deliveries.len() > VERY_MANY {
@@ -217,14 +208,14 @@ impl AlertQueue for Publisher {
         }
         let records = self.pack(accepted).await?;
         match &records[..] {
-            [record] => self.publish(record).await?,
+            [record] => self.publish_one(record).await?,
             _ => {
                 if turn.is_none() {
                     turn = Some(self.long.acquire().await);
                 }
                 let bytes: usize = records.iter().map(|one| one.body.expose().len()).sum();
                 if bytes > MAX_ALERT {
-                    return Err(AcceptError::Failed(format!(
+                    return Err(PublishError::Failed(format!(
                         "an alert of {bytes} bytes is longer than can be handed on ({MAX_ALERT}); split its targets"
                     )));
                 }
@@ -232,7 +223,7 @@ impl AlertQueue for Publisher {
             }
         }
         drop(turn);
-        Ok(Acceptance::Accepted)
+        Ok(())
     }
 
     fn health(&self) -> Result<(), String> {
@@ -314,20 +305,20 @@ impl Failure {
     }
 
     /// What it means where it cannot have made an alert accepted.
-    fn nothing_accepted(self) -> AcceptError {
+    fn nothing_accepted(self) -> PublishError {
         match self {
-            Self::NoRoom(reason) | Self::Unknown(reason) => AcceptError::Full(reason),
-            Self::Refused(reason) => AcceptError::Failed(reason),
+            Self::NoRoom(reason) | Self::Unknown(reason) => PublishError::Full(reason),
+            Self::Refused(reason) => PublishError::Failed(reason),
         }
     }
 }
 
-impl From<Failure> for AcceptError {
+impl From<Failure> for PublishError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NoRoom(reason) => AcceptError::Full(reason),
-            Failure::Refused(reason) => AcceptError::Failed(reason),
-            Failure::Unknown(reason) => AcceptError::MaybeAccepted(reason),
+            Failure::NoRoom(reason) => PublishError::Full(reason),
+            Failure::Refused(reason) => PublishError::Failed(reason),
+            Failure::Unknown(reason) => PublishError::MaybePublished(reason),
         }
     }
 }

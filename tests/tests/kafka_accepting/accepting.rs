@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use common::Severity;
 use kafka::{Format, records::header_of};
-use producer::ports::AlertQueue;
+use producer::ports::AlertPublisher;
 use rdkafka::Message as _;
 
 use crate::{

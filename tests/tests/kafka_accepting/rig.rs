@@ -15,7 +15,7 @@ use kafka::{
     Cluster, FanOut, Format, Keyring, Limits, Publisher, Sealer, Settings, Topics,
     records::{Message, OpenDelivery, open_delivery, read_message},
 };
-use producer::ports::{AcceptError, AlertQueue};
+use producer::ports::{AlertPublisher, PublishError};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -82,9 +82,8 @@ impl Rig {
         }
     }
 
-    pub(crate) async fn accept(&self, alert: &AcceptedAlert) -> Result<(), AcceptError> {
-        let accepted = self.publisher.accept(alert.clone(), None).await;
-        accepted.map(|_| ())
+    pub(crate) async fn accept(&self, alert: &AcceptedAlert) -> Result<(), PublishError> {
+        self.publisher.publish(alert.clone()).await
     }
 
     pub(crate) fn fan_out(&self) -> RunningFanOut {

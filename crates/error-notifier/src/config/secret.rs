@@ -1,42 +1,11 @@
 //! Settings that hold secrets: shown without them, wherever settings are shown.
 
-use std::fmt;
 use std::str::FromStr;
 
 use common::Secret;
 
 /// What stands where a secret was left out.
 const HIDDEN: &str = "…";
-
-/// The URL of a PostgreSQL database, with its password.
-#[derive(Clone)]
-pub(crate) struct DatabaseUrl(Secret);
-
-impl DatabaseUrl {
-    /// The whole of it, for the one who connects.
-    pub(crate) fn expose(&self) -> &str {
-        self.0.expose()
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_password(self.expose()))
-    }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            return Err(
-                "write a URL such as postgres://user:password@host:5432/database".to_owned(),
-            );
-        }
-        Ok(Self(Secret::new(text)))
-    }
-}
 
 /// Keys that messages are sealed with, as text.
 #[derive(Clone, Debug)]
@@ -114,18 +83,10 @@ mod tests {
             shown("database-url", url),
             "postgres://ann:…@db:5432/alerts"
         );
-        let url: DatabaseUrl = "postgresql://ann:secret@db/alerts".parse().unwrap();
-        assert_eq!(format!("{url:?}"), "postgresql://ann:…@db/alerts");
         assert_eq!(
             shown("database-url", "postgres://db/alerts"),
             "postgres://db/alerts"
         );
-    }
-
-    #[test]
-    fn what_is_no_postgres_url_is_refused_without_being_shown() {
-        let error = "mysql://ann:secret@db".parse::<DatabaseUrl>().unwrap_err();
-        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
+use postgres::DatabaseUrl;
 
 use crate::config::kafka::{KafkaFormat, KafkaProperties};
-use crate::config::secret::{DatabaseUrl, SealingKeys};
+use crate::config::secret::SealingKeys;
 use crate::config::values;
 
 /// The database of the scaled-out form.

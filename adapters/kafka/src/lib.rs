@@ -11,6 +11,7 @@
 //! | `alert_log/` | the topic of alerts as whoever reads it must: what is an alert, what a repetition |
 //! | `fanout/` | alerts become deliveries, each in its partition |
 //! | `adopt.rs` | messages of other producers become alerts |
+//! | `lanes/` | the receiving end: whoever has a partition delivers what is in it |
 
 mod adopt;
 pub mod alert_log;
@@ -18,6 +19,7 @@ mod client;
 mod error;
 mod fanout;
 mod gate;
+pub mod lanes;
 mod publisher;
 pub mod records;
 mod sealing;
@@ -28,6 +30,7 @@ pub use adopt::adopt;
 pub use client::{Cluster, TopicFacts};
 pub use error::OpenError;
 pub use fanout::FanOut;
+pub use lanes::{Delivering, Lanes};
 pub use publisher::Publisher;
 pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
 pub use settings::{Format, Settings};

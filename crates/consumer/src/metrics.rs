@@ -235,7 +235,11 @@ impl Share {
             gauge(counts.waiting()),
         );
         let parked = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        change(&metrics.parked, parked(before.parked), parked(counts.parked));
+        change(
+            &metrics.parked,
+            parked(before.parked),
+            parked(counts.parked),
+        );
         change(&metrics.lanes, gauge(before.lanes), gauge(counts.lanes));
         self.accepted_at
             .store(oldest.map_or(NONE, |at| at.0), Ordering::Relaxed);
@@ -284,7 +288,11 @@ impl fmt::Debug for Oldest {
 
 impl Collector for Oldest {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let oldest = self.lock().iter().map(|at| at.load(Ordering::Relaxed)).min();
+        let oldest = self
+            .lock()
+            .iter()
+            .map(|at| at.load(Ordering::Relaxed))
+            .min();
         let age = match oldest {
             None | Some(NONE) => 0.0,
             Some(at) => self.clock.now().utc.since(UtcMillis(at)).as_secs_f64(),

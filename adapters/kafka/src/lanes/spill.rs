@@ -1,14 +1,7 @@
 //! Rows that wait on disk: a temporary file without a name, in pieces. It goes with the
 //! process, since `T.state` has all that is in it.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
 
 /// A piece is closed when it is so long, and its room is given back once nothing in it
 /// is used any more.
@@ -108,11 +101,18 @@ impl Spill {
 
     /// How many bytes of disk it takes.
     pub fn size(&self) -> u64 {
-        self.pieces.values().map(|piece| u64::from(piece.length)).sum()
+        self.pieces
+            .values()
+            .map(|piece| u64::from(piece.length))
+            .sum()
     }
 
     fn give_back(&mut self, number: u32) {
-        if self.pieces.get(&number).is_some_and(|piece| piece.used == 0) {
+        if self
+            .pieces
+            .get(&number)
+            .is_some_and(|piece| piece.used == 0)
+        {
             self.pieces.remove(&number);
         }
     }

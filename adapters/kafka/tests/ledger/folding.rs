@@ -97,7 +97,9 @@ fn what_a_digest_carried_is_parked_when_it_is_taken_apart() {
     owner.settle(&mut log, &[folded(&all[..4])]).unwrap();
     let apart = settled(&all[0], Some(1), Outcome::TakenApart);
     for _ in 0..2 {
-        owner.settle(&mut log, std::slice::from_ref(&apart)).unwrap();
+        owner
+            .settle(&mut log, std::slice::from_ref(&apart))
+            .unwrap();
         assert_eq!(fetched(&owner), [0, 1, 2, 3]);
     }
     let (mut owner, come) = begun(&log);

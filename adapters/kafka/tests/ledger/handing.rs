@@ -115,5 +115,8 @@ fn parts_that_were_sent_come_first_after_a_takeover() {
     owner.settle(&mut log, &[part]).unwrap();
     let (_, all) = begun(&log);
     assert_eq!(sequences(&all), [1, 0]);
-    assert_eq!((all[0].progress.attempts, all[0].progress.parts_sent), (1, 1));
+    assert_eq!(
+        (all[0].progress.attempts, all[0].progress.parts_sent),
+        (1, 1)
+    );
 }

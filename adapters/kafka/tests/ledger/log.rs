@@ -172,7 +172,7 @@ impl Owner {
         let rows = log.rows().into_iter();
         let rows = rows.map(|(place, row)| LoadedRow {
             place,
-            delivery: row.delivery.clone(),
+            delivery: Ok(row.delivery.clone()),
             progress: row.progress,
             state: row.state.clone(),
             slot: put(&mut spill, &mut spilled, row),
@@ -262,7 +262,7 @@ impl Owner {
     }
 
     pub(crate) fn chores(&mut self, log: &mut Log, now: Duration) -> Result<(), Died> {
-        let plan = self.ledger.chores(now);
+        let plan = self.ledger.chores(now, log.now);
         self.carry_out(log, plan)
     }
 

@@ -17,7 +17,10 @@ fn what_has_ended_does_not_come_again_though_the_checkpoint_is_below_it() {
     let (mut owner, all) = begun(&log);
     let dead = Outcome::Dead { reason: "x".into() };
     owner
-        .settle(&mut log, &[delivered(&all[1]), settled(&all[3], None, dead)])
+        .settle(
+            &mut log,
+            &[delivered(&all[1]), settled(&all[3], None, dead)],
+        )
         .unwrap();
     owner.commit(&mut log);
     assert_eq!(log.committed.main.offset, 0);

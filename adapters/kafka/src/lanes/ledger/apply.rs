@@ -254,13 +254,16 @@ impl Ledger {
 
     /// It is with the consumer from now on, or nowhere.
     pub(super) fn leave_line(&mut self, place: Place, entry: &mut Entry) {
+        if let Stage::Locked(locked) = &entry.stage {
+            self.locked.remove(&(locked.accepted_at, place));
+        }
         let waits = match &mut entry.stage {
             Stage::Line => {
                 entry.stage = Stage::Out;
                 true
             }
             Stage::Leads { out, .. } => !std::mem::replace(out, true),
-            Stage::Out | Stage::Doomed | Stage::Withdrawn => false,
+            Stage::Out | Stage::Locked(_) | Stage::Doomed | Stage::Withdrawn => false,
         };
         if waits {
             self.line.remove(place, entry.severity);

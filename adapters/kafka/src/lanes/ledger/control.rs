@@ -115,9 +115,7 @@ impl Controls {
 
     /// A cancellation was carried out. It is remembered at first.
     pub(super) fn cancelled(&mut self, remembered: Remembered) {
-        let before = self
-            .remembered
-            .insert(remembered.last.sequence, remembered);
+        let before = self.remembered.insert(remembered.last.sequence, remembered);
         if let Some(before) = before.filter(|before| before.offset != remembered.offset) {
             self.close(before.offset);
         }
@@ -153,7 +151,9 @@ impl Ledger {
             replayed.is_some_and(|made| made.offset > offset)
         };
         for (place, entry) in self.live.range(alert_range(sequence)) {
-            if matches!(entry.stage, Stage::Line | Stage::Out) && !is_later(*place) {
+            if matches!(entry.stage, Stage::Line | Stage::Out | Stage::Locked(_))
+                && !is_later(*place)
+            {
                 let key = entry.key(*place);
                 plan.add(Kind::Withdraws(key), [withdrawal(key, entry)], []);
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::{DeliveryId, DestinationId, Severity, wire::Place};
+use common::{DeliveryId, DestinationId, Severity, UtcMillis, wire::Place};
 use consumer::domain::{Digest, Lease, LeaseKey, Progress};
 use serde_json::{Map, Value};
 
@@ -27,6 +27,29 @@ pub enum Content {
     Memory(Arc<Delivery>),
     /// In a row that was spilled.
     Disk(Slot),
+}
+
+/// A delivery that cannot be opened with the keys of this process; a later owner may have
+/// the key.
+#[derive(Clone, Debug)]
+pub struct Locked {
+    /// How urgent it is.
+    pub severity: Severity,
+    /// When its alert was accepted.
+    pub accepted_at: UtcMillis,
+    /// Why it cannot be opened.
+    pub reason: Box<str>,
+}
+
+impl Locked {
+    /// The key of one whose lane nobody knows.
+    pub(super) fn key(&self, place: Place) -> LeaseKey {
+        LeaseKey {
+            position: position_of(place),
+            destination: DestinationId(0),
+            severity: self.severity,
+        }
+    }
 }
 
 /// One that has not ended and is not merely parked or folded.
@@ -58,6 +81,8 @@ pub(super) enum Stage {
     Out,
     /// It leads a digest; `out` once the consumer has it.
     Leads { fold: Arc<Fold>, out: bool },
+    /// It cannot be opened with the keys of this process.
+    Locked(Locked),
     /// It has just been read, and its alert is cancelled.
     Doomed,
     /// It was cancelled after it was handed over: a request may be under way.

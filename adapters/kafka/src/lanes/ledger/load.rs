@@ -13,7 +13,7 @@ use super::{
     Checkpoint, Feed, Ledger, Member,
     control::Controls,
     ended::{Ended, Since},
-    entry::{Content, Delivery, Entry, Fold, Stage},
+    entry::{Content, Delivery, Entry, Fold, Locked, Stage},
     line::Line,
     parked::{Parked, Shelved},
     track::Track,
@@ -26,8 +26,8 @@ use crate::lanes::spill::Slot;
 pub struct LoadedRow {
     /// Its place.
     pub place: Place,
-    /// The delivery.
-    pub delivery: Delivery,
+    /// The delivery, if it can be opened.
+    pub delivery: Result<Delivery, Locked>,
     /// Attempts, parts and replay.
     pub progress: Progress,
     /// Where it stands.
@@ -51,6 +51,14 @@ pub struct Start {
     pub since: Since,
     /// Where high deliveries are read: in `T` in the plain format.
     pub high: Feed,
+}
+
+/// A row that is handed over.
+struct InMemory {
+    place: Place,
+    delivery: Delivery,
+    progress: Progress,
+    state: RowState,
 }
 
 impl Ledger {
@@ -82,6 +90,7 @@ impl Ledger {
             burials: VecDeque::new(),
             controls: Controls::new(checkpoint.control, replays),
             doomed: BTreeSet::new(),
+            locked: BTreeSet::new(),
             untold: Vec::new(),
             sending: HashMap::new(),
             outcomes: start.outcomes_end,
@@ -107,7 +116,14 @@ impl Ledger {
             .collect();
         let mut in_memory = Vec::new();
         for row in rows {
-            let key = row.delivery.lease.key();
+            let delivery = match row.delivery {
+                Ok(delivery) => delivery,
+                Err(locked) => {
+                    self.lock(row.place, row.progress, locked, row.slot);
+                    continue;
+                }
+            };
+            let key = delivery.lease.key();
             let shelved = Shelved {
                 slot: row.slot,
                 feed: None,
@@ -121,13 +137,18 @@ impl Ledger {
                     self.parked.insert(key, shelved);
                 }
                 RowState::Queued | RowState::Waiting(_) | RowState::Leads { .. } => {
-                    in_memory.push(row);
+                    self.freed.push(row.slot);
+                    in_memory.push(InMemory {
+                        place: row.place,
+                        delivery,
+                        progress: row.progress,
+                        state: row.state,
+                    });
                 }
             }
         }
         let mut waiting = Vec::new();
         for row in in_memory {
-            self.freed.push(row.slot);
             self.line_up(row, &mut waiting);
         }
         waiting.sort_by_key(|(severity, place)| (Reverse(*severity), *place));
@@ -144,7 +165,25 @@ impl Ledger {
         }
     }
 
-    fn line_up(&mut self, row: LoadedRow, waiting: &mut Vec<(Severity, Place)>) {
+    fn lock(&mut self, place: Place, progress: Progress, locked: Locked, slot: Slot) {
+        self.locked.insert((locked.accepted_at, place));
+        let key = locked.key(place);
+        let entry = Entry {
+            content: Content::Disk(slot),
+            destination: key.destination,
+            severity: key.severity,
+            progress,
+            stage: Stage::Locked(locked),
+            has_row: true,
+            feed: None,
+            open: None,
+            weight: 0,
+            early: false,
+        };
+        self.live.insert(place, entry);
+    }
+
+    fn line_up(&mut self, row: InMemory, waiting: &mut Vec<(Severity, Place)>) {
         let key = row.delivery.lease.key();
         let (stage, wait) = match row.state {
             RowState::Leads {

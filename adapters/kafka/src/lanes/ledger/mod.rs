@@ -35,7 +35,7 @@ use std::{
     time::Duration,
 };
 
-use common::{DestinationId, Severity, wire::Place};
+use common::{DestinationId, Severity, UtcMillis, wire::Place};
 use consumer::{
     domain::{LeaseKey, Position},
     ports::ParkedLane,
@@ -43,11 +43,12 @@ use consumer::{
 
 pub use control::Replay;
 pub use ended::Since;
-pub use entry::{Content, Delivery, Fold};
+pub use entry::{Content, Delivery, Fold, Locked};
 pub use handing::Next;
 pub use load::{LoadedRow, Start};
 pub use plan::{Ack, Plan};
 pub use track::Reading;
+pub(crate) use writes::wait_part;
 pub use writes::{DeadLetter, OutcomeWrite, RowState, RowWrite, Write};
 
 use crate::lanes::spill::Slot;
@@ -96,6 +97,8 @@ pub struct Ledger {
     controls: Controls,
     /// Read though their alert is cancelled: to be withdrawn.
     doomed: BTreeSet<Place>,
+    /// Those that cannot be opened, the oldest first.
+    locked: BTreeSet<(UtcMillis, Place)>,
     /// Cancelled, and the consumer is to be told.
     untold: Vec<LeaseKey>,
     /// Requests under way, or ended and not recorded.
@@ -145,10 +148,15 @@ impl Ledger {
     ) {
         let track = &mut self.tracks[feed.index()];
         let early = track.was_there(offset);
-        if !track.read(offset, Some(place), now) || self.knows(feed, offset, place, &delivery) {
+        let key = delivery.lease.key();
+        if !track.read(offset, Some(place), now) || self.knows(feed, offset, key) {
             return;
         }
-        let (destination, severity) = (delivery.lease.destination.id, delivery.lease.alert.severity);
+        let LeaseKey {
+            destination,
+            severity,
+            ..
+        } = key;
         let is_cancelled = self.controls.is_cancelled(place);
         let weight = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
         let entry = Entry {
@@ -156,7 +164,11 @@ impl Ledger {
             destination,
             severity,
             progress: Default::default(),
-            stage: if is_cancelled { Stage::Doomed } else { Stage::Line },
+            stage: if is_cancelled {
+                Stage::Doomed
+            } else {
+                Stage::Line
+            },
             has_row: false,
             feed: Some(feed),
             open: Some(offset),
@@ -172,9 +184,47 @@ impl Ledger {
         }
     }
 
+    /// Takes in a delivery that was read and cannot be opened, and lies in that slot. It
+    /// waits for an owner that can, for a day.
+    pub fn read_locked(
+        &mut self,
+        feed: Feed,
+        offset: u64,
+        place: Place,
+        locked: Locked,
+        slot: Slot,
+        now: Duration,
+    ) {
+        let key = locked.key(place);
+        let track = &mut self.tracks[feed.index()];
+        if !track.read(offset, Some(place), now) || self.knows(feed, offset, key) {
+            self.freed.push(slot);
+            return;
+        }
+        let mut entry = Entry {
+            content: Content::Disk(slot),
+            destination: key.destination,
+            severity: key.severity,
+            progress: Default::default(),
+            stage: Stage::Doomed,
+            has_row: false,
+            feed: Some(feed),
+            open: Some(offset),
+            weight: 0,
+            early: false,
+        };
+        if self.controls.is_cancelled(place) {
+            self.doomed.insert(place);
+        } else {
+            self.locked.insert((locked.accepted_at, place));
+            entry.stage = Stage::Locked(locked);
+        }
+        self.live.insert(place, entry);
+    }
+
     /// Whether a delivery just read is on record already.
-    fn knows(&mut self, feed: Feed, offset: u64, place: Place, delivery: &Delivery) -> bool {
-        let key = delivery.lease.key();
+    fn knows(&mut self, feed: Feed, offset: u64, key: LeaseKey) -> bool {
+        let place = place_of(key);
         let track = &mut self.tracks[feed.index()];
         if let Some(outcome) = self.ended.remove(place) {
             track.close(offset);

@@ -3,9 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use common::wire::OutcomePart;
-use consumer::domain::{
-    Attempt, Digest, LeaseKey, Outcome, Progress, Settlement, Unfolded, Wait,
-};
+use consumer::domain::{Attempt, Digest, LeaseKey, Outcome, Progress, Settlement, Unfolded, Wait};
 
 use super::{
     Ledger,
@@ -85,7 +83,7 @@ impl Ledger {
                     progress: entry.progress,
                     fold: entry.fold().cloned(),
                 }),
-                Stage::Doomed | Stage::Withdrawn => None,
+                Stage::Locked(_) | Stage::Doomed | Stage::Withdrawn => None,
             };
         }
         let shelved = self.parked.get(key)?;
@@ -130,7 +128,10 @@ impl Ledger {
         members: &[LeaseKey],
         plan: &mut Plan,
     ) {
-        let leads = self.live.get(&place_of(lead)).and_then(|entry| entry.fold());
+        let leads = self
+            .live
+            .get(&place_of(lead))
+            .and_then(|entry| entry.fold());
         if leads.is_some_and(|fold| fold.digest.id == digest.id) {
             return;
         }

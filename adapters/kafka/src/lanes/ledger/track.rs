@@ -135,7 +135,10 @@ impl Track {
         let is_behind = |offset: u64, open: &Open| {
             offset + MOST_BEHIND < self.next || open.since + LONGEST_BEHIND <= now
         };
-        let behind = self.open.iter().take_while(|(at, open)| is_behind(**at, open));
+        let behind = self
+            .open
+            .iter()
+            .take_while(|(at, open)| is_behind(**at, open));
         behind
             .filter_map(|(offset, open)| Some((*offset, open.place?)))
             .take(most)

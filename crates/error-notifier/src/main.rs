@@ -1,6 +1,6 @@
 //! `error-notifier`: tells the right people about incidents, in real time.
 //!
-//! One binary holds the servers (`serve`, `demo`, `mockup`) and the commands
+//! One binary holds the servers (`serve`, `producer`, `consumer`, `demo`, `mockup`) and the commands
 //! that talk to a running server over HTTP (`send`, `user`, `group`,
 //! `directory`, `backup`). The servers are put together in `run`; everything
 //! that a person types is declared in `cli`, every setting in `config`.
@@ -31,7 +31,10 @@ fn main() -> ExitCode {
 /// Runs one command to its end.
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(settings) => run::serve(settings),
+        Command::Serve(settings) => run::serve(*settings),
+        Command::Producer(settings) => run::producer(*settings),
+        Command::Consumer(settings) => run::consumer(*settings),
+        Command::Migrate(settings) => run::migrate(settings),
         Command::Demo(settings) => run::demo(settings),
         Command::Mockup(settings) => run::mockup(settings),
         Command::Send(arguments) => cli::block_on(cli::send::run(arguments)),

@@ -19,7 +19,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::parse;
-use crate::config::settings::{DemoSettings, MockupSettings, ServeSettings};
+use crate::config::settings::{
+    ConsumerSettings, DemoSettings, MigrateSettings, MockupSettings, ProducerSettings, ServeSettings,
+};
 use failure::Failure;
 
 /// The program's name, as it is typed.
@@ -65,9 +67,29 @@ pub(crate) enum Command {
     /// Run the service on this machine
     ///
     /// API, directory, durable queue and delivery in one process. The directory
-    /// is empty at first: `error-notifier user add` fills it.
+    /// is empty at first: `error-notifier user add` fills it. With --database-url and
+    /// --kafka-brokers the data is there instead of in a folder.
     #[command(after_help = SERVE_EXAMPLES)]
-    Serve(ServeSettings),
+    Serve(Box<ServeSettings>),
+
+    /// Run the API over PostgreSQL and Kafka, as one of several
+    ///
+    /// Takes alerts, keeps the directory and the history, and publishes to Kafka.
+    /// `consumer` delivers. Waits for its servers as long as --wait says.
+    #[command(after_help = PRODUCER_EXAMPLES)]
+    Producer(Box<ProducerSettings>),
+
+    /// Deliver what is in Kafka, as one of several
+    ///
+    /// Needs no database. Listens for health and metrics alone.
+    #[command(after_help = CONSUMER_EXAMPLES)]
+    Consumer(Box<ConsumerSettings>),
+
+    /// Bring the schema of the PostgreSQL database up to date
+    ///
+    /// Producers do so too when they start; started by many at once it is done once.
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(MigrateSettings),
 
     /// Run the mockup alone: a stand-in for Slack, for tests
     #[command(after_help = MOCKUP_EXAMPLES)]
@@ -136,6 +158,20 @@ Examples:
   error-notifier serve --listen 0.0.0.0:8080 --data-dir /var/lib/error-notifier
   error-notifier serve --config /etc/error-notifier.toml --print-config
   ERROR_NOTIFIER_SLACK_URL=http://127.0.0.1:8082 error-notifier serve";
+
+const PRODUCER_EXAMPLES: &str = "\
+Examples:
+  error-notifier producer --config /etc/error-notifier.toml
+  error-notifier producer --listen 0.0.0.0:8080 --kafka-brokers kafka1:9092,kafka2:9092 --kafka-key-file keys --database-url postgres://notifier@db/notifier";
+
+const CONSUMER_EXAMPLES: &str = "\
+Examples:
+  error-notifier consumer --config /etc/error-notifier.toml
+  error-notifier consumer --kafka-brokers kafka1:9092,kafka2:9092 --kafka-key-file keys";
+
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  error-notifier migrate --database-url postgres://notifier@db/notifier";
 
 const MOCKUP_EXAMPLES: &str = "\
 Examples:

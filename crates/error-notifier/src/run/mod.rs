@@ -5,6 +5,7 @@ mod demo;
 mod embedded;
 mod listening;
 mod mockup;
+mod scaled;
 mod serve;
 mod shutdown;
 
@@ -19,6 +20,7 @@ use crate::logging::{self, Logging};
 
 pub(crate) use demo::demo;
 pub(crate) use mockup::mockup;
+pub(crate) use scaled::{consumer, migrate, producer};
 pub(crate) use serve::serve;
 
 /// Starts the log and a runtime on all cores, and runs `server` to its end.

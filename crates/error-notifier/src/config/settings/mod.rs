@@ -163,6 +163,9 @@ pub(crate) struct ConsumerSettings {
     pub(crate) digests: DigestSettings,
 
     #[command(flatten)]
+    pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
     pub(crate) kafka: KafkaSettings,
 
     #[command(flatten)]

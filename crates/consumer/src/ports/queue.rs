@@ -1,7 +1,7 @@
 //! The queue, seen from its receiving end.
 
 use async_trait::async_trait;
-use common::{DestinationId, Severity};
+use common::{Destination, DestinationId, Severity};
 
 use crate::domain::{Lease, LeaseKey, Position, Settlement, Unfolded};
 
@@ -68,6 +68,13 @@ pub trait DeliveryQueue: Send + Sync {
     ///
     /// Answers which of the folds were not made, since a member of theirs had ended.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError>;
+
+    /// Which places these are, of those whose deliveries it holds; in no order, and
+    /// those that it does not know are left out. Only reads, and may be repeated. For
+    /// those who ask how destinations stand, so a queue that nobody asks need not know.
+    async fn destinations(&self, _ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
+        Ok(Vec::new())
+    }
 
     /// A request of this delivery begins; it ends with the settlement of its
     /// attempt. For those who ask where the delivery stands, so a queue that

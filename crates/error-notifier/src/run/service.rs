@@ -8,7 +8,7 @@ use std::time::Duration;
 use channels::guard::Guard;
 use channels::slack::SlackSettings;
 use channels::{ChannelSettings, webhook};
-use common::{Clock, SystemClock};
+use common::{Clock, SystemClock, mishap::Unheard};
 use consumer::application::{Dispatcher, EngineSettings, Outside};
 use consumer::metrics::DeliveryMetrics;
 use consumer::ports;
@@ -161,6 +161,7 @@ impl Service {
             channels,
             clock: self.clock.clone(),
             metrics: metrics.clone(),
+            mishaps: Arc::new(Unheard),
         };
         let engine = EngineSettings {
             max_in_flight: *max_in_flight as usize,

@@ -22,6 +22,7 @@ mod redact;
 mod request_log;
 mod router;
 mod server;
+mod user_destinations;
 mod users;
 
 pub use extract::BODY_TIMEOUT;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{AcceptedAlert, DestinationId, Severity};
+use common::{AcceptedAlert, Destination, DestinationId, Severity};
 use consumer::{
     domain::{Lease, LeaseKey, Position, Settlement, Unfolded},
     ports::{DeliveryQueue, ParkedLane, QueueError, Received},
@@ -122,6 +122,10 @@ impl DeliveryQueue for SqliteQueue {
     ) -> Result<Vec<Lease>, QueueError> {
         self.read(move |reader| reader.unpark(destination, severity, after, room))
             .await
+    }
+
+    async fn destinations(&self, ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
+        self.read(move |reader| reader.destinations(&ids)).await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {

@@ -167,6 +167,18 @@ impl Reader {
         positions_to_leases(&connection, positions)
     }
 
+    /// Those of these destinations that there are.
+    pub(crate) fn destinations(
+        &self,
+        ids: &[DestinationId],
+    ) -> Result<Vec<Destination>, rusqlite::Error> {
+        let connection = self.lock();
+        let found = ids
+            .iter()
+            .map(|id| destination(&connection, *id).optional());
+        found.filter_map(Result::transpose).collect()
+    }
+
     /// The sequence and time of acceptance of the oldest alert that has not ended.
     pub(crate) fn oldest_open(
         connection: &Connection,
@@ -392,13 +404,14 @@ fn progress(
         })
 }
 
+/// A destination. One for warnings has the row of its place.
 pub(crate) fn destination(
     connection: &Connection,
     id: DestinationId,
 ) -> Result<Destination, rusqlite::Error> {
     connection
         .prepare_cached("SELECT kind, base_url, address FROM destination WHERE id = ?1")?
-        .query_row([id.0 as i64], |row| {
+        .query_row([id.place().0 as i64], |row| {
             Ok(Destination {
                 id,
                 kind: ChannelKind::new(row.get::<_, String>(0)?),

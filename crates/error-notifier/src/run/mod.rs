@@ -1,6 +1,7 @@
 //! The servers, put together.
 
 mod demo;
+mod destinations;
 mod mockup;
 mod serve;
 mod service;

@@ -9,7 +9,7 @@ use channels::guard::Guard;
 use channels::slack::SlackSettings;
 use channels::{ChannelSettings, webhook};
 use common::{Clock, SystemClock, mishap::Unheard};
-use consumer::application::{Dispatcher, EngineSettings, Outside};
+use consumer::application::{Dispatcher, EngineSettings, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
 use consumer::ports;
 use http_api::{ApiState, HttpMetrics, Readiness, ServerSettings};
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing_appender::non_blocking::ErrorCounter;
 
-use super::{bind, shutdown::Shutdown};
+use super::{bind, destinations::OfThisProcess, shutdown::Shutdown};
 use crate::cli::failure::Failure;
 use crate::config::settings::{DeliverySettings, ServeSettings, WebhookSettings};
 use crate::config::values::{LogHttp, Pace};
@@ -80,7 +80,8 @@ impl Service {
         delivery_metrics.register(&mut registry);
         self.store.metrics.register(&mut registry);
         register_dropped_lines(&mut registry, &self.dropped_log_lines);
-        let router = http_api::router(self.api_state(registry, readiness.clone()));
+        let api_state = self.api_state(registry, readiness.clone(), dispatcher.inspector());
+        let router = http_api::router(api_state);
         let accepting_ends =
             accepting_ends(shutdown, readiness.clone(), self.settings.http.drain_delay);
 
@@ -176,7 +177,12 @@ impl Service {
         ))
     }
 
-    fn api_state(&self, mut registry: Registry, readiness: Readiness) -> ApiState {
+    fn api_state(
+        &self,
+        mut registry: Registry,
+        readiness: Readiness,
+        inspector: Inspector,
+    ) -> ApiState {
         let alert_metrics = AlertMetrics::default();
         alert_metrics.register(&mut registry);
         let http_metrics = HttpMetrics::default();
@@ -193,6 +199,7 @@ impl Service {
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.store.history.clone(),
             control: self.store.control.clone(),
+            destinations: Arc::new(OfThisProcess(inspector)),
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,

@@ -18,6 +18,8 @@ const COMMANDS: &[&[&str]] = &[
     &["dead-letter", "show"],
     &["dead-letter", "replay"],
     &["dead-letter", "discard"],
+    &["destination"],
+    &["destination", "list"],
     &["user"],
     &["user", "list"],
     &["user", "show"],

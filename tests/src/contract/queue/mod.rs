@@ -87,6 +87,7 @@ macro_rules! queue_contract {
             an_unparked_delivery_that_is_settled_is_parked_no_longer
             what_waits_after_it_was_parked_comes_first_after_a_restart
             an_empty_lane_has_nothing_to_unpark
+            the_places_of_parked_deliveries_are_known_by_their_ids
 
             a_digest_comes_again_after_a_restart_word_for_word_and_its_members_do_not
             a_folded_delivery_is_not_received_again_in_this_process

@@ -21,7 +21,7 @@ use sqlite::{Settings, Store, Synchronous};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::support::{Answer, ONE, TWO, request};
+use crate::support::{Answer, FakeDestinations, ONE, TWO, request};
 
 pub(super) struct Site {
     pub(super) router: Router,
@@ -64,6 +64,7 @@ impl Site {
             alerts: Arc::new(alerts),
             history: store.history.clone(),
             control: store.control.clone(),
+            destinations: Arc::new(FakeDestinations::default()),
             directory: Arc::new(DirectoryAdmin::new(store.directory.clone())),
             registry: Arc::new(Registry::default()),
             metrics: HttpMetrics::default(),

@@ -70,7 +70,8 @@ impl Credentials for SqliteDirectory {
         let kind = &lease.destination.kind;
         // Of somebody who still has the place; else of the first who has another
         // of the kind, where a token is the user's whichever channel it speaks in.
-        let here = places().find(|place| place.destination.id == lease.destination.id);
+        let id = lease.destination.id.place();
+        let here = places().find(|place| place.destination.id == id);
         let alike = || {
             kind.has_credentials_of_users()
                 .then(|| places().find(|place| place.destination.kind == *kind))

@@ -47,6 +47,7 @@ mod writer;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::Clock;
+use tokio::sync::watch;
 
 use feed::Feed;
 use sending::Sending;
@@ -104,6 +105,8 @@ pub struct Store {
     pub control: Arc<SqliteControl>,
     /// What the store counts.
     pub metrics: StoreMetrics,
+    /// Whether the disk is full and the reserve in use, as it changes.
+    pub reserve_in_use: watch::Receiver<bool>,
     writer: writer::Handle,
 }
 
@@ -130,6 +133,7 @@ impl Store {
             &connection,
         )?);
         let shared = Arc::new(directory::Published::new(Arc::new(directory)));
+        let (reserve, reserve_in_use) = watch::channel(false);
         let writer = writer::start(writer::Parts {
             connection,
             folder,
@@ -140,6 +144,7 @@ impl Store {
             metrics: metrics.clone(),
             feed: Feed::new(history.feed()),
             sending: sending.clone(),
+            reserve_in_use: reserve,
         })?;
         Ok(Self {
             directory: Arc::new(SqliteDirectory::new(shared, writer.commands())),
@@ -152,6 +157,7 @@ impl Store {
             control: Arc::new(SqliteControl::new(history.clone(), writer.commands())),
             history,
             metrics,
+            reserve_in_use,
             writer,
         })
     }

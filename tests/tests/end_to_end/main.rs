@@ -8,3 +8,4 @@ mod destinations;
 mod refusing_to_start;
 mod status;
 mod stopping;
+mod warnings;

@@ -28,7 +28,7 @@ use producer::{
     ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
 };
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::accept::Prepared;
 use self::{
@@ -93,6 +93,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: StoreMetrics,
     pub(crate) feed: Feed,
     pub(crate) sending: Arc<Sending>,
+    /// Is told whether the disk reserve is in use.
+    pub(crate) reserve_in_use: watch::Sender<bool>,
 }
 
 /// The way to the writer.
@@ -196,6 +198,7 @@ impl Writer {
             metrics,
             feed,
             sending,
+            reserve_in_use,
         } = parts;
         let open: i64 =
             connection.query_row("SELECT coalesce(sum(open), 0) FROM open_alert", [], |row| {
@@ -208,7 +211,7 @@ impl Writer {
             controller: Controller::new(sending, directory),
             feed,
             trimmer: Trimmer::new(&settings, metrics.clone()),
-            space: Space::new(folder, metrics.clone()),
+            space: Space::new(folder, metrics.clone(), reserve_in_use),
             connection,
             clock,
             handoff,
@@ -337,6 +340,12 @@ impl Writer {
                     self.acceptor
                         .accept(&transaction, alert, key.as_ref(), now)?
                 }
+                (Command::Accept { alert, key, .. }, Some(_))
+                    if alert.is_warning() && self.space.admits_warning(alert.size()) =>
+                {
+                    self.acceptor
+                        .accept(&transaction, alert, key.as_ref(), now)?
+                }
                 (Command::Accept { .. }, Some(reason)) => {
                     Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
                 }
@@ -400,6 +409,9 @@ impl Writer {
         // A reply that nobody awaits any longer is no matter: what it tells is done.
         match (command, written) {
             (Command::Accept { alert, reply, .. }, Written::Accepted { sequence }) => {
+                if alert.is_warning() {
+                    self.space.on_warning(alert.size());
+                }
                 let accepted = alert.accepted;
                 if !accepted.deliveries.is_empty() {
                     self.metrics

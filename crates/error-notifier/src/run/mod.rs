@@ -6,6 +6,7 @@ mod mockup;
 mod serve;
 mod service;
 mod shutdown;
+mod warning;
 
 use std::net::SocketAddr;
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use channels::guard::Guard;
 use channels::slack::SlackSettings;
 use channels::{ChannelSettings, webhook};
-use common::{Clock, SystemClock, mishap::Unheard};
+use common::{Clock, Mishaps, SystemClock};
 use consumer::application::{Dispatcher, EngineSettings, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
 use consumer::ports;
 use http_api::{ApiState, HttpMetrics, Readiness, ServerSettings};
-use producer::application::{Alerts, DirectoryAdmin};
-use producer::metrics::AlertMetrics;
+use producer::application::{Alerts, DirectoryAdmin, Warnings};
+use producer::domain::resolve;
+use producer::metrics::{AlertMetrics, WarningMetrics};
 use producer::ports::DirectoryStore;
 use prometheus_client::registry::Registry;
 use sqlite::{Store, Synchronous};
@@ -22,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing_appender::non_blocking::ErrorCounter;
 
-use super::{bind, destinations::OfThisProcess, shutdown::Shutdown};
+use super::{bind, destinations::OfThisProcess, shutdown::Shutdown, warning::Warning};
 use crate::cli::failure::Failure;
 use crate::config::settings::{DeliverySettings, ServeSettings, WebhookSettings};
 use crate::config::values::{LogHttp, Pace};
@@ -76,12 +77,20 @@ impl Service {
     pub(super) async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let readiness = Readiness::default();
         let mut registry = Registry::with_prefix("error_notifier");
-        let (dispatcher, delivery_metrics) = self.dispatcher()?;
+        let warning = Warning::begin(
+            self.warnings(&mut registry),
+            self.store.reserve_in_use.clone(),
+        );
+        let (dispatcher, delivery_metrics) = self.dispatcher(warning.mishaps())?;
         delivery_metrics.register(&mut registry);
         self.store.metrics.register(&mut registry);
         register_dropped_lines(&mut registry, &self.dropped_log_lines);
-        let api_state = self.api_state(registry, readiness.clone(), dispatcher.inspector());
-        let router = http_api::router(api_state);
+        let router = http_api::router(self.api_state(
+            registry,
+            readiness.clone(),
+            dispatcher.inspector(),
+            warning.mishaps(),
+        ));
         let accepting_ends =
             accepting_ends(shutdown, readiness.clone(), self.settings.http.drain_delay);
 
@@ -115,6 +124,8 @@ impl Service {
                 delivered
             }
         };
+        // What went wrong until now is told before the store closes.
+        warning.end().await;
         store.close();
         match delivered {
             Ok(Ok(())) => Ok(()),
@@ -123,7 +134,31 @@ impl Service {
         }
     }
 
-    fn dispatcher(&self) -> Result<(Dispatcher, Arc<DeliveryMetrics>), Failure> {
+    /// What warns the operators, where there are any.
+    fn warnings(&self, registry: &mut Registry) -> Option<Warnings> {
+        let target = self.settings.warnings.ops_target.clone()?;
+        let metrics = WarningMetrics::default();
+        metrics.register(registry);
+        let targets = [target.as_str().into()];
+        if resolve(&self.store.directory.snapshot(), &targets).user_count == 0 {
+            tracing::warn!(
+                target = target.as_str(),
+                "nobody has the name that --ops-target gives, so nobody would be warned"
+            );
+        }
+        Some(Warnings::new(
+            target,
+            self.store.directory.clone(),
+            self.store.queue.clone(),
+            self.clock.clone(),
+            metrics,
+        ))
+    }
+
+    fn dispatcher(
+        &self,
+        mishaps: Arc<dyn Mishaps>,
+    ) -> Result<(Dispatcher, Arc<DeliveryMetrics>), Failure> {
         let DeliverySettings {
             slack_pace,
             slack_burst,
@@ -162,7 +197,7 @@ impl Service {
             channels,
             clock: self.clock.clone(),
             metrics: metrics.clone(),
-            mishaps: Arc::new(Unheard),
+            mishaps,
         };
         let engine = EngineSettings {
             max_in_flight: *max_in_flight as usize,
@@ -182,6 +217,7 @@ impl Service {
         mut registry: Registry,
         readiness: Readiness,
         inspector: Inspector,
+        mishaps: Arc<dyn Mishaps>,
     ) -> ApiState {
         let alert_metrics = AlertMetrics::default();
         alert_metrics.register(&mut registry);
@@ -193,6 +229,7 @@ impl Service {
             self.store.queue.clone(),
             self.clock.clone(),
             alert_metrics,
+            mishaps,
         );
         ApiState {
             alerts: Arc::new(alerts),

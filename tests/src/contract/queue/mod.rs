@@ -65,6 +65,7 @@ macro_rules! queue_contract {
             caught_up_is_said_once_and_after_everything_from_before
             caught_up_waits_for_what_waits_as_well
             what_was_received_and_not_settled_comes_again_after_a_restart
+            a_warning_comes_with_the_place_that_it_goes_to_before_and_after_a_restart
 
             what_has_ended_never_comes_again
             a_repeated_settlement_of_what_has_ended_changes_nothing

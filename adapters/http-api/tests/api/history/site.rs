@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use common::{Clock, SystemClock, UtcMillis};
+use common::{Clock, SystemClock, UtcMillis, mishap::Unheard};
 use consumer::{
     domain::{Attempt, AttemptResult, Lease, Outcome, Settlement},
     ports::{DeliveryQueue, Received},
@@ -59,6 +59,7 @@ impl Site {
             store.queue.clone(),
             clock.clone(),
             AlertMetrics::default(),
+            Arc::new(Unheard),
         );
         let router = router(ApiState {
             alerts: Arc::new(alerts),

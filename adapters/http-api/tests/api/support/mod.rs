@@ -15,7 +15,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use common::SystemClock;
+use common::{SystemClock, mishap::Unheard};
 use http_api::{ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, Readiness, router};
 use http_body_util::BodyExt;
 use producer::{
@@ -62,7 +62,13 @@ impl Api {
         let metrics = HttpMetrics::default();
         metrics.register(&mut registry);
         let clock = Arc::new(SystemClock::start());
-        let alerts = Alerts::new(store.clone(), queue.clone(), clock, alert_metrics);
+        let alerts = Alerts::new(
+            store.clone(),
+            queue.clone(),
+            clock,
+            alert_metrics,
+            Arc::new(Unheard),
+        );
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(store.clone())),

@@ -13,7 +13,7 @@ use tokio::{sync, task::spawn_blocking};
 
 use crate::{
     handoff::{Handoff, Next, ReadFrom},
-    reader::Reader,
+    reader::{Reader, Unparking, Wanted},
     sending::Sending,
     writer::{Command, Commands, Prepared},
 };
@@ -22,6 +22,7 @@ use crate::{
 pub struct SqliteQueue {
     handoff: Arc<Handoff>,
     reader: Arc<Reader>,
+    unparking: Arc<Unparking>,
     commands: Commands,
     sending: Arc<Sending>,
     /// Held by the one call of `receive` that is under way, since two that read
@@ -38,6 +39,7 @@ impl SqliteQueue {
     ) -> Self {
         Self {
             handoff,
+            unparking: Arc::new(Unparking::new(reader.clone())),
             reader,
             commands,
             sending,
@@ -120,8 +122,13 @@ impl DeliveryQueue for SqliteQueue {
         after: Option<Position>,
         room: usize,
     ) -> Result<Vec<Lease>, QueueError> {
-        self.read(move |reader| reader.unpark(destination, severity, after, room))
-            .await
+        let wanted = Wanted {
+            destination,
+            severity,
+            after,
+            room,
+        };
+        self.unparking.unpark(wanted).await
     }
 
     async fn destinations(&self, ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {

@@ -4,6 +4,7 @@ mod accept;
 pub(crate) mod blocks;
 mod change;
 pub(crate) mod control;
+pub(crate) mod log;
 mod retired;
 pub(crate) mod settle;
 mod trim;
@@ -32,7 +33,8 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::accept::Prepared;
 use self::{
-    accept::Acceptor, change::Changer, control::Controller, trim::Trimmer, waiting::Waiting,
+    accept::Acceptor, change::Changer, control::Controller, log::Log, trim::Trimmer,
+    waiting::Waiting,
 };
 use crate::{
     OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
@@ -174,6 +176,7 @@ struct Writer {
     controller: Controller,
     feed: Feed,
     trimmer: Trimmer,
+    log: Log,
     last_round: Instant,
     health: Arc<Mutex<Result<(), String>>>,
 }
@@ -211,6 +214,7 @@ impl Writer {
             controller: Controller::new(sending, directory),
             feed,
             trimmer: Trimmer::new(&settings, metrics.clone()),
+            log: Log::of(folder.database()),
             space: Space::new(folder, metrics.clone(), reserve_in_use),
             connection,
             clock,
@@ -240,6 +244,7 @@ impl Writer {
                 waiting.add(command);
             }
             self.perform(waiting.next_batch());
+            self.log.keep_short(&self.connection);
             if self.last_round.elapsed() >= self.round() {
                 self.look_around();
             }
@@ -462,7 +467,8 @@ impl Writer {
                 for place in &places {
                     self.controller.replayed(*place);
                 }
-                match positions_to_leases(&self.connection, places) {
+                let directory = self.controller.directory();
+                match positions_to_leases(&self.connection, &directory, &places) {
                     Ok(leases) => self.handoff.push_again(leases),
                     // They are on disk, and the next start finds them.
                     Err(error) => {

@@ -3,4 +3,5 @@
 pub mod contract;
 pub mod crash;
 pub mod durability;
+pub mod figures;
 pub mod harness;

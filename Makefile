@@ -1,8 +1,9 @@
 # make run      build the release and start the demo
 # make test     every test; installs what a bare Debian with Rust lacks
 # make check    format, lints, documentation, duplicate dependencies
-# make crash    kill -9 under load, ROUNDS times (default 200)
+# make crash    kill -9 under load, ROUNDS times (default 200); FAULTS=many
 # make idempotency  10,000 requests sent twice each at once, across kill -9
+# make backlog  Slack away for an hour while DELIVERIES=1000000 wait: figures
 # make history  the history with DELIVERIES=10000000 on disk: figures
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
@@ -13,7 +14,7 @@ CARGO  ?= cargo
 ROUNDS ?= 200
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency history simulate mutants measure swagger tools
+.PHONY: run test check crash idempotency backlog history simulate mutants measure swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -30,10 +31,13 @@ check:
 	tests/tools/duplicates.sh
 
 crash:
-	$(CARGO) run --release --locked -p tests --bin crash -- --rounds $(ROUNDS)
+	$(CARGO) run --release --locked -p tests --bin crash -- --rounds $(ROUNDS) $(if $(FAULTS),--faults $(FAULTS))
 
 idempotency:
 	$(CARGO) run --release --locked -p tests --bin crash -- --twins 10000
+
+backlog:
+	$(CARGO) run --release --locked -p tests --bin backlog -- $(DELIVERIES)
 
 history:
 	$(CARGO) run --release --locked -p tests --bin history -- $(DELIVERIES)

@@ -3,5 +3,6 @@
 pub mod contract;
 pub mod crash;
 pub mod durability;
+pub mod figures;
 pub mod harness;
 pub mod services;

@@ -112,11 +112,20 @@ struct Situation {
 
 impl Situation {
     fn new(scratch: &Scratch, disk: &Path) -> Self {
+        Self::with(scratch, disk, |options| options)
+    }
+
+    /// Its server is started as `adapt` says.
+    fn with(
+        scratch: &Scratch,
+        disk: &Path,
+        adapt: impl FnOnce(ServerOptions) -> ServerOptions,
+    ) -> Self {
         let mockup = Mockup::start(scratch);
-        let directory = Directory::of_users(8);
-        let server = ServerOptions::new(&scratch.join("data"), &mockup)
-            .on(&disk.join("data"))
-            .start();
+        // The last is posted nothing to.
+        let directory = Directory::of_users(9);
+        let options = ServerOptions::new(&scratch.join("data"), &mockup);
+        let server = adapt(options.on(&disk.join("data"))).start();
         directory.import(&server);
         let connection = Connection::open(server.address()).unwrap();
         Self {
@@ -258,4 +267,26 @@ fn a_server_killed_on_a_full_disk_starts_again_on_it_and_has_lost_nothing() {
         &at.mockup.messages(),
     );
     assert!(verdict.violations.is_empty(), "{:#?}", verdict.violations);
+}
+
+#[test]
+fn the_operators_are_told_of_a_full_disk_while_it_is_full() {
+    let scratch = Scratch::new("full");
+    let disk = Disk::mount(&scratch);
+    let mut at = Situation::with(&scratch, &disk.folder, |options| {
+        options.with("--ops-target", "@user9")
+    });
+    disk.fill();
+    (0..ENOUGH)
+        .map(|_| at.post())
+        .find(|outcome| !matches!(outcome, Outcome::Accepted { .. }))
+        .expect("a full disk refuses at some time");
+    let warnings = wait_for("the warning", LONG, || {
+        let texts = at.mockup.texts("C9");
+        (!texts.is_empty()).then_some(texts)
+    });
+    assert!(warnings[0].contains("the disk ran full"), "{warnings:?}");
+    assert!(matches!(at.post(), Outcome::Refused { status: 503, .. }));
+    let in_use = "error_notifier_store_reserve_in_use";
+    assert_eq!(at.server.metric(in_use), Some(1.0));
 }

@@ -6,10 +6,12 @@ use std::{fs, process::Command};
 use tests::{
     crash::{Rig, Tally},
     durability::{
-        power::{Unsynced, cut, forgetful, shim},
+        power::{Unsynced, cut, forgetful},
         trace::{Findings, STRACE, examine},
     },
-    harness::{Alert, Directory, LONG, Load, Mockup, Outcome, Scratch, ServerOptions, wait_for},
+    harness::{
+        Alert, Directory, LONG, Load, Mockup, Outcome, Scratch, ServerOptions, shim, wait_for,
+    },
 };
 
 const CONNECTIONS: usize = 16;
@@ -90,7 +92,7 @@ fn power_cuts(unsynced: Unsynced, switch: Option<&'static str>, check: impl FnOn
     let seed = rand::random();
     println!("seed {seed}");
     let scratch = Scratch::new("shim");
-    let library = shim(scratch.path());
+    let library = shim("unsynced", scratch.path());
     let mut rig = Rig::on_disk(seed, forgetful(library), cut(unsynced, seed));
     if let Some(switch) = switch {
         rig = rig.with_switch(switch);

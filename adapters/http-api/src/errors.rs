@@ -12,7 +12,7 @@ use producer::{
         transfer::{ImportError, LineError, MAX_LINE_ERRORS},
     },
     domain::{DirectoryError, Invalid},
-    ports::{AcceptError, ControlError, HistoryError, ReplayError, StoreError},
+    ports::{AcceptError, ControlError, DestinationsError, HistoryError, ReplayError, StoreError},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -419,6 +419,18 @@ impl From<HistoryError> for ApiError {
     fn from(error: HistoryError) -> Self {
         Self::Internal {
             inside: error.to_string(),
+        }
+    }
+}
+
+impl From<DestinationsError> for ApiError {
+    fn from(error: DestinationsError) -> Self {
+        match error {
+            DestinationsError::NobodyDelivers => Self::NotNow {
+                code: "NOT_DELIVERING",
+                sentence: "Nothing is delivered in this process; ask one that delivers.",
+                inside: None,
+            },
         }
     }
 }

@@ -23,6 +23,7 @@ mod request_log;
 mod router;
 mod server;
 mod standby;
+mod user_destinations;
 mod users;
 
 pub use extract::BODY_TIMEOUT;

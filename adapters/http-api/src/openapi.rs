@@ -315,6 +315,23 @@ impl IntoResponses for EventFaults {
     }
 }
 
+/// 503 of a process that delivers nothing.
+pub(crate) struct NotDelivering;
+
+impl IntoResponses for NotDelivering {
+    fn responses() -> Responses {
+        faults([fault(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Nobody here can say",
+            [example(
+                "NOT_DELIVERING",
+                "Nothing is delivered in this process; ask one that delivers.",
+                Value::Null,
+            )],
+        )])
+    }
+}
+
 /// What a user's id in the path can be refused for.
 pub(crate) struct UserIdFaults;
 

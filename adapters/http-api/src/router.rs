@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, Router, middleware, routing::get};
 use producer::{
     application::{Alerts, DirectoryAdmin},
-    ports::{Control, History},
+    ports::{Control, Destinations, History},
 };
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
@@ -25,7 +25,7 @@ use crate::{
     metrics::HttpMetrics,
     openapi, request_log,
     request_log::{LogHttp, Recorder},
-    users,
+    user_destinations, users,
 };
 
 /// Where the OpenAPI document is.
@@ -40,6 +40,8 @@ pub struct ApiState {
     pub history: Arc<dyn History>,
     /// What a person can do about them.
     pub control: Arc<dyn Control>,
+    /// How destinations stand.
+    pub destinations: Arc<dyn Destinations>,
     /// Keeping users and groups.
     pub directory: Arc<DirectoryAdmin>,
     /// Everything that `/metrics` shows; [`HttpMetrics::register`] first.
@@ -119,7 +121,7 @@ type Route = UtoipaMethodRouter<Arc<App>>;
 /// All routes that the document describes. Each is made when it is asked for, and its
 /// description dropped where nobody needs it: all of them together take more memory
 /// than the rest of the process.
-fn routes() -> [fn() -> Route; 22] {
+fn routes() -> [fn() -> Route; 23] {
     [
         || routes!(history::alerts::list, alerts::post),
         || routes!(history::alerts::get),
@@ -137,9 +139,16 @@ fn routes() -> [fn() -> Route; 22] {
         || routes!(groups::get, groups::put, groups::delete),
         || routes!(users::list, users::create),
         || routes!(users::get, users::put, users::delete),
-        || routes!(destinations::list, destinations::create),
-        || routes!(destinations::get, destinations::put, destinations::delete),
+        || routes!(user_destinations::list, user_destinations::create),
+        || {
+            routes!(
+                user_destinations::get,
+                user_destinations::put,
+                user_destinations::delete
+            )
+        },
         || routes!(directory::export, directory::import),
+        || routes!(destinations::list),
         || routes!(health::live),
         || routes!(health::ready),
         || routes!(health::metrics),

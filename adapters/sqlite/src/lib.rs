@@ -47,6 +47,7 @@ mod writer;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::Clock;
+use tokio::sync::watch;
 
 use feed::Feed;
 use sending::Sending;
@@ -61,10 +62,10 @@ pub use queue::SqliteQueue;
 
 use handoff::Room;
 
-/// What the consumer need not read from disk: some 10 MB, and as much for alerts
-/// to very many. A slice keeps the consumer from all else for a millisecond or two.
+/// What the consumer need not read from disk: some 5 MB, and 1 MB for alerts to very
+/// many. A slice keeps the consumer from all else for a millisecond or two.
 const ROOM: Room = Room {
-    in_memory: 65_536,
+    in_memory: 16_384,
     slice: 1_024,
 };
 
@@ -104,6 +105,8 @@ pub struct Store {
     pub control: Arc<SqliteControl>,
     /// What the store counts.
     pub metrics: StoreMetrics,
+    /// Whether the disk is full and the reserve in use, as it changes.
+    pub reserve_in_use: watch::Receiver<bool>,
     writer: writer::Handle,
 }
 
@@ -119,8 +122,9 @@ impl Store {
         let folder = folder::Folder::take(&settings.path)?;
         let mut connection = schema::open(&folder.database(), settings.synchronous)?;
         schema::migrate(&mut connection)?;
-        let reader = reader::Reader::open(&folder.database())?;
         let directory = directory::load(&connection)?;
+        let shared = Arc::new(directory::Published::new(Arc::new(directory)));
+        let reader = reader::Reader::open(&folder.database(), shared.clone())?;
         let metrics = StoreMetrics::default();
         let handoff = Arc::new(reader.backlog(room)?);
         let sending = Arc::new(Sending::default());
@@ -129,7 +133,7 @@ impl Store {
             sending.clone(),
             &connection,
         )?);
-        let shared = Arc::new(directory::Published::new(Arc::new(directory)));
+        let (reserve, reserve_in_use) = watch::channel(false);
         let writer = writer::start(writer::Parts {
             connection,
             folder,
@@ -140,6 +144,7 @@ impl Store {
             metrics: metrics.clone(),
             feed: Feed::new(history.feed()),
             sending: sending.clone(),
+            reserve_in_use: reserve,
         })?;
         Ok(Self {
             directory: Arc::new(SqliteDirectory::new(shared, writer.commands())),
@@ -152,6 +157,7 @@ impl Store {
             control: Arc::new(SqliteControl::new(history.clone(), writer.commands())),
             history,
             metrics,
+            reserve_in_use,
             writer,
         })
     }

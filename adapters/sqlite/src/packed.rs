@@ -80,6 +80,41 @@ pub(crate) fn unpack_deliveries(bytes: &[u8]) -> Result<Vec<PackedDelivery>, Dam
     Ok(deliveries)
 }
 
+/// The deliveries of those ordinals, in the same order; `None` where there is none. The
+/// others are passed over, so that one of very many costs little.
+pub(crate) fn pick_deliveries(
+    bytes: &[u8],
+    ordinals: &[u32],
+) -> Result<Vec<Option<PackedDelivery>>, Damaged> {
+    let mut input = Input::new(bytes);
+    if input.take(1)? != [VERSION] {
+        return Err(Damaged(0));
+    }
+    let mut wanted: Vec<usize> = (0..ordinals.len()).collect();
+    wanted.sort_unstable_by_key(|place| ordinals[*place]);
+    let mut picked: Vec<Option<PackedDelivery>> = vec![None; ordinals.len()];
+    let mut next = 0;
+    let mut last: Option<(u32, usize)> = None;
+    for place in wanted {
+        let ordinal = ordinals[place];
+        if let Some((_, earlier)) = last.filter(|(same, _)| *same == ordinal) {
+            picked[place] = picked[earlier].clone();
+            continue;
+        }
+        while next < ordinal && !input.is_at_end() {
+            input.pass_delivery()?;
+            next += 1;
+        }
+        if input.is_at_end() {
+            break;
+        }
+        picked[place] = Some(input.delivery()?);
+        next += 1;
+        last = Some((ordinal, place));
+    }
+    Ok(picked)
+}
+
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -129,6 +164,16 @@ impl<'a> Input<'a> {
     fn length(&mut self) -> Result<usize, Damaged> {
         let at = self.at;
         usize::try_from(self.varint()?).map_err(|_| Damaged(at))
+    }
+
+    fn pass_delivery(&mut self) -> Result<(), Damaged> {
+        self.take(8)?;
+        self.varint()?;
+        for _ in 0..self.length()? {
+            self.take(16)?;
+            self.varint()?;
+        }
+        Ok(())
     }
 
     fn delivery(&mut self) -> Result<PackedDelivery, Damaged> {
@@ -190,12 +235,30 @@ mod tests {
     }
 
     #[test]
+    fn deliveries_are_picked_by_ordinal_in_any_order_and_those_that_are_not_there_are_none() {
+        let deliveries = [
+            delivery("a", 1, &[1]),
+            delivery("b", 300, &[2, 3]),
+            delivery("c", 2, &[4]),
+        ];
+        let bytes = pack_deliveries(&deliveries);
+        let all = unpack_deliveries(&bytes).unwrap();
+        let picked = pick_deliveries(&bytes, &[2, 0, 3, 2]).unwrap();
+        let expected = [Some(&all[2]), Some(&all[0]), None, Some(&all[2])];
+        assert!(picked.iter().map(Option::as_ref).eq(expected));
+        assert_eq!(pick_deliveries(&bytes, &[]).unwrap(), []);
+    }
+
+    #[test]
     fn damaged_bytes_are_an_error_and_never_a_panic() {
         let whole = pack_deliveries(&[delivery("a", 1, &[1])]);
         for cut in 2..whole.len() {
             assert!(unpack_deliveries(&whole[..cut]).is_err(), "{cut}");
+            assert!(pick_deliveries(&whole[..cut], &[0]).is_err(), "{cut}");
+            assert!(pick_deliveries(&whole[..cut], &[1]).is_err(), "{cut}");
         }
         assert!(unpack_deliveries(&[9]).is_err());
+        assert!(pick_deliveries(&[9], &[0]).is_err());
         assert!(unpack_deliveries(&[0xff; 64]).is_err());
         assert!(unpack_targets(&[0xff; 11]).is_err());
     }

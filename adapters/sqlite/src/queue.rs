@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{AcceptedAlert, DestinationId, Severity};
+use common::{AcceptedAlert, Destination, DestinationId, Severity};
 use consumer::{
     domain::{Lease, LeaseKey, Position, Settlement, Unfolded},
     ports::{DeliveryQueue, ParkedLane, QueueError, Received},
@@ -13,7 +13,7 @@ use tokio::{sync, task::spawn_blocking};
 
 use crate::{
     handoff::{Handoff, Next, ReadFrom},
-    reader::Reader,
+    reader::{Reader, Unparking, Wanted},
     sending::Sending,
     writer::{Command, Commands, Prepared},
 };
@@ -22,6 +22,7 @@ use crate::{
 pub struct SqliteQueue {
     handoff: Arc<Handoff>,
     reader: Arc<Reader>,
+    unparking: Arc<Unparking>,
     commands: Commands,
     sending: Arc<Sending>,
     /// Held by the one call of `receive` that is under way, since two that read
@@ -38,6 +39,7 @@ impl SqliteQueue {
     ) -> Self {
         Self {
             handoff,
+            unparking: Arc::new(Unparking::new(reader.clone())),
             reader,
             commands,
             sending,
@@ -120,8 +122,17 @@ impl DeliveryQueue for SqliteQueue {
         after: Option<Position>,
         room: usize,
     ) -> Result<Vec<Lease>, QueueError> {
-        self.read(move |reader| reader.unpark(destination, severity, after, room))
-            .await
+        let wanted = Wanted {
+            destination,
+            severity,
+            after,
+            room,
+        };
+        self.unparking.unpark(wanted).await
+    }
+
+    async fn destinations(&self, ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
+        self.read(move |reader| reader.destinations(&ids)).await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {

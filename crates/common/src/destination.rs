@@ -48,7 +48,8 @@ impl fmt::Display for ChannelKind {
 /// The credential is no part of it, so a rotated token does not split it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// Follows from the other three.
+    /// Follows from the other three, and from whether it is [for
+    /// warnings](DestinationId::for_warnings).
     pub id: DestinationId,
     /// Which adapter serves it.
     pub kind: ChannelKind,
@@ -71,9 +72,28 @@ impl Destination {
         }
     }
 
+    /// The same place for warnings.
+    pub fn for_warnings(&self) -> Self {
+        Self {
+            id: self.id.for_warnings(),
+            ..self.clone()
+        }
+    }
+
     /// The place as a person writes it: a Slack channel id, a webhook's whole URL.
     pub fn shown(&self) -> String {
         [&*self.base_url, &*self.address].concat()
+    }
+
+    /// The place as others may read of it: `slack C0123`, `webhook https://example.org`,
+    /// without the path and query of a URL, which may hold a secret.
+    pub fn hinted(&self) -> String {
+        let place = if self.base_url.is_empty() {
+            &self.address
+        } else {
+            &self.base_url
+        };
+        format!("{} {place}", self.kind)
     }
 }
 

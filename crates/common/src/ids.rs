@@ -38,7 +38,8 @@ pub struct UserDestinationId(pub Uuid);
 pub struct GroupId(pub Uuid);
 
 /// A destination's id: 62 bits of a hash of what makes it one (channel kind,
-/// base URL, address), so every process and store computes the same.
+/// base URL, address), so every process and store computes the same; and one bit that
+/// says whether it is a place for warnings, see [`for_warnings`](Self::for_warnings).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DestinationId(pub u64);
 
@@ -113,7 +114,26 @@ impl DestinationId {
         // fits a signed 64-bit column.
         Self(low & (u64::MAX >> 2))
     }
+
+    /// The same place for warnings, which tell that telling failed: a destination
+    /// beside the first, so that they never stand in the line that they warn of.
+    /// Durable: bit 62, which the hash leaves free and a signed column still holds.
+    pub fn for_warnings(self) -> Self {
+        Self(self.0 | FOR_WARNINGS)
+    }
+
+    /// Whether it is a place for warnings.
+    pub fn is_for_warnings(self) -> bool {
+        self.0 & FOR_WARNINGS != 0
+    }
+
+    /// The place itself, whatever goes there.
+    pub fn place(self) -> Self {
+        Self(self.0 & !FOR_WARNINGS)
+    }
 }
+
+const FOR_WARNINGS: u64 = 1 << 62;
 
 /// What every UUID-shaped id can do: be read from the hyphenated form and shown in it.
 macro_rules! uuid_text {
@@ -210,6 +230,16 @@ mod tests {
             DestinationId::of("slack", "", "a"),
             DestinationId::of("slack", "a", "")
         );
+    }
+
+    #[test]
+    fn a_place_for_warnings_is_a_destination_beside_it_that_a_signed_column_holds() {
+        let place = DestinationId::of("slack", "", "a");
+        let warnings = place.for_warnings();
+        assert_ne!(warnings, place);
+        assert!(warnings.is_for_warnings() && !place.is_for_warnings());
+        assert_eq!([warnings.place(), place.place()], [place, place]);
+        assert!(i64::try_from(warnings.0).is_ok());
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! What the modules share: the alert and its deliveries, where they go and with
-//! which credential, severity, ids, secrets and time. No I/O.
+//! which credential, severity, ids, secrets and time; how the side that delivers
+//! stands, and what goes wrong in telling. No I/O.
 
 pub mod alert;
 pub mod clock;
 pub mod destination;
 pub mod gtid;
 pub mod ids;
+pub mod mishap;
 pub mod secret;
 pub mod severity;
+pub mod status;
 pub mod wire;
 
 pub use alert::{AcceptedAlert, Alert, Delivery, Recipient, Recipients, count_users};
@@ -17,5 +20,6 @@ pub use gtid::Gtid;
 pub use ids::{
     AlertId, CredentialId, DeliveryId, DestinationId, GroupId, UserDestinationId, UserId,
 };
+pub use mishap::{Mishap, Mishaps};
 pub use secret::Secret;
 pub use severity::Severity;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use common::{ChannelKind, Clock, UtcMillis};
+use common::{ChannelKind, Clock, Severity, UtcMillis, status::BreakerState};
 use prometheus_client::{
     collector::Collector,
     encoding::{
@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    application::engine::Counts,
+    application::engine::{BreakerChange, Counts},
     domain::{AttemptResult, Fault, Outcome},
 };
 
@@ -44,6 +44,9 @@ pub struct DeliveryMetrics {
     attempts: Family<Tried, Counter>,
     digests: Family<Folded, Counter>,
     folded: Family<Folded, Counter>,
+    dead_letters: Family<Died, Counter>,
+    breakers: Family<Breakers, Gauge>,
+    breakers_opened: Family<Opened, Counter>,
     in_flight: Gauge,
     waiting: Gauge,
     parked: Gauge,
@@ -78,6 +81,23 @@ struct Folded {
     channel: Kind,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Died {
+    channel: Kind,
+    severity: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Breakers {
+    kind: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Opened {
+    kind: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind(ChannelKind);
 
@@ -95,6 +115,9 @@ impl DeliveryMetrics {
             attempts: Family::default(),
             digests: Family::default(),
             folded: Family::default(),
+            dead_letters: Family::default(),
+            breakers: no_breakers(),
+            breakers_opened: Family::default(),
             in_flight: Gauge::default(),
             waiting: Gauge::default(),
             parked: Gauge::default(),
@@ -128,6 +151,21 @@ impl DeliveryMetrics {
             "deliveries_folded",
             "Deliveries folded into digests; one that was taken apart may count again",
             self.folded.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Deliveries that were given up, by the severity of their alert",
+            self.dead_letters.clone(),
+        );
+        registry.register(
+            "breakers",
+            "Breakers that are not closed, by what they are of (host, credential) and state (open, half_open)",
+            self.breakers.clone(),
+        );
+        registry.register(
+            "breakers_opened",
+            "How often a breaker that was closed has opened, by what it is of",
+            self.breakers_opened.clone(),
         );
         registry.register(
             "deliveries_in_flight",
@@ -212,6 +250,36 @@ impl DeliveryMetrics {
             accepted_at,
         }
     }
+
+    /// Deliveries were given up: how many, by severity code.
+    pub(crate) fn died(&self, channel: &ChannelKind, deliveries: [u32; 3]) {
+        for severity in Severity::BY_URGENCY {
+            let count = deliveries[usize::from(severity.code())];
+            if count > 0 {
+                let labels = Died {
+                    channel: Kind(channel.clone()),
+                    severity: severity.as_str(),
+                };
+                let counter = self.dead_letters.get_or_create(&labels);
+                counter.inc_by(count.into());
+            }
+        }
+    }
+
+    /// A breaker has changed.
+    pub(crate) fn breaker_changed(&self, change: &BreakerChange) {
+        let kind = change.of.kind();
+        let breakers = |state| self.breakers.get_or_create(&Breakers { kind, state });
+        if change.from == BreakerState::Closed {
+            let opened = self.breakers_opened.get_or_create(&Opened { kind });
+            opened.inc();
+        } else {
+            breakers(change.from.as_str()).dec();
+        }
+        if change.to != BreakerState::Closed {
+            breakers(change.to.as_str()).inc();
+        }
+    }
 }
 
 impl Share {
@@ -254,6 +322,19 @@ impl Drop for Share {
             .lock()
             .retain(|other| !Arc::ptr_eq(other, &self.accepted_at));
     }
+}
+
+/// Every breaker at zero, so that a rule can watch one before it first opens.
+fn no_breakers() -> Family<Breakers, Gauge> {
+    let family = Family::default();
+    for kind in ["host", "credential"] {
+        for state in [BreakerState::Open, BreakerState::HalfOpen] {
+            let state = state.as_str();
+            let gauge: &Gauge = &family.get_or_create(&Breakers { kind, state });
+            gauge.set(0);
+        }
+    }
+    family
 }
 
 fn gauge(count: usize) -> i64 {
@@ -310,7 +391,7 @@ impl Collector for Oldest {
 
 #[cfg(test)]
 mod tests {
-    use common::Now;
+    use common::{Now, status::BreakerOf};
 
     use super::*;
 
@@ -350,6 +431,58 @@ mod tests {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
         }
         assert!(!text.contains("part_sent"), "{text}");
+    }
+
+    #[test]
+    fn what_was_given_up_is_counted_by_severity() {
+        let metrics = DeliveryMetrics::new(Arc::new(At(0)));
+        metrics.died(&ChannelKind::SLACK, [0, 2, 1]);
+        metrics.died(&ChannelKind::SLACK, [0, 0, 1]);
+        let text = shown(&metrics);
+        for line in [
+            r#"dead_letters_total{channel="slack",severity="high"} 2"#,
+            r#"dead_letters_total{channel="slack",severity="normal"} 2"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+        assert!(!text.contains(r#"severity="low""#), "{text}");
+    }
+
+    #[test]
+    fn breakers_are_counted_by_kind_and_state_and_by_nothing_else() {
+        let metrics = DeliveryMetrics::new(Arc::new(At(0)));
+        let change = |from, to| {
+            metrics.breaker_changed(&BreakerChange {
+                of: BreakerOf::Host("webhook https://example.org".into()),
+                from,
+                to,
+                error: "HTTP 503".into(),
+                because_of: None,
+            });
+        };
+        let lines = |open, half_open| {
+            [
+                format!(r#"breakers{{kind="host",state="open"}} {open}"#),
+                format!(r#"breakers{{kind="host",state="half_open"}} {half_open}"#),
+                r#"breakers{kind="credential",state="open"} 0"#.to_owned(),
+            ]
+        };
+        let is_shown = |expected: [String; 3]| {
+            let text = shown(&metrics);
+            assert!(expected.iter().all(|line| text.contains(line)), "{text}");
+            assert!(!text.contains("example.org"), "{text}");
+        };
+        is_shown(lines(0, 0));
+        change(BreakerState::Closed, BreakerState::Open);
+        change(BreakerState::Closed, BreakerState::Open);
+        change(BreakerState::Open, BreakerState::HalfOpen);
+        is_shown(lines(1, 1));
+        change(BreakerState::HalfOpen, BreakerState::Closed);
+        change(BreakerState::Open, BreakerState::HalfOpen);
+        change(BreakerState::HalfOpen, BreakerState::Open);
+        is_shown(lines(1, 0));
+        let opened = r#"breakers_opened_total{kind="host"} 2"#;
+        assert!(shown(&metrics).contains(opened));
     }
 
     #[test]

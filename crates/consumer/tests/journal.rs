@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use common::{
     Alert, AlertId, ChannelKind, Clock, Credential, CredentialId, Destination, DestinationId, Gtid,
-    Recipients, Secret, Severity, SystemClock,
+    Recipients, Secret, Severity, SystemClock, mishap::Unheard,
 };
 use consumer::{
     application::{Dispatcher, EngineSettings, Outside},
@@ -201,6 +201,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
         clock: clock.clone(),
         metrics: Arc::new(DeliveryMetrics::new(clock)),
         limits: None,
+        mishaps: Arc::new(Unheard),
     };
     let settings = EngineSettings {
         backoff_base: Duration::from_millis(1),

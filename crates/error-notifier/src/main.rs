@@ -40,6 +40,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Send(arguments) => cli::block_on(cli::send::run(arguments)),
         Command::Alert { command } => cli::block_on(cli::alert::run(command)),
         Command::DeadLetter { command } => cli::block_on(cli::dead_letter::run(command)),
+        Command::Destination { command } => cli::block_on(cli::destination::run(command)),
         Command::User { command } => cli::block_on(cli::user::run(command)),
         Command::Group { command } => cli::block_on(cli::group::run(command)),
         Command::Directory { command } => cli::block_on(cli::directory::run(command)),

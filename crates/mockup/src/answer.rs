@@ -52,6 +52,14 @@ impl Refusal {
         }
     }
 
+    /// The same for a webhook: Slack's way, in a 200, would be success there.
+    pub(crate) fn for_hook(mut self) -> Self {
+        if self.status == StatusCode::OK {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        self
+    }
+
     /// The refusal as HTTP.
     pub(crate) fn answer(&self) -> Answer {
         #[derive(Serialize)]

@@ -8,8 +8,10 @@ use crate::clock;
 use crate::faults::Faults;
 use crate::hooks::Hook;
 use crate::http::{self, Answer, BodyError, Closed};
-use crate::messages::{End, ReceivedMessage};
+use crate::messages::ReceivedMessage;
 use crate::reception::Reception;
+use crate::refusals::RefusedPost;
+use crate::ring::End;
 
 /// `GET /_mock/stats`.
 pub(crate) fn stats(reception: &Reception) -> Answer {
@@ -22,6 +24,18 @@ pub(crate) fn messages(reception: &Reception, query: Option<&str>) -> Answer {
         Ok(Selection { channel, limit }) => {
             let messages = reception.newest(channel.as_deref(), limit);
             let shown: Vec<_> = messages.iter().map(|message| Shown::of(message)).collect();
+            http::json(StatusCode::OK, &shown)
+        }
+        Err(message) => http::problem(StatusCode::BAD_REQUEST, &message),
+    }
+}
+
+/// `GET /_mock/refusals?channel=&limit=`.
+pub(crate) fn refusals(reception: &Reception, query: Option<&str>) -> Answer {
+    match Selection::read(query) {
+        Ok(Selection { channel, limit }) => {
+            let refusals = reception.newest_refusals(channel.as_deref(), limit);
+            let shown: Vec<_> = refusals.iter().map(|one| ShownRefusal::of(one)).collect();
             http::json(StatusCode::OK, &shown)
         }
         Err(message) => http::problem(StatusCode::BAD_REQUEST, &message),
@@ -113,12 +127,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(message: &'a ReceivedMessage) -> Self {
-        let (answer, answered_at, closed_at) = match message.end() {
-            None => ("pending", None, None),
-            Some(End::Sent(at)) => ("sent", Some(at), None),
-            Some(End::Lost(at)) => ("lost", None, Some(at)),
-            Some(End::ClientGone(at)) => ("clientGone", None, Some(at)),
-        };
+        let (answer, answered_at, closed_at) = shown_end(message.end());
         Self {
             seq: message.seq(),
             ts: clock::slack_ts(message.ts_micros()),
@@ -131,5 +140,49 @@ impl<'a> Shown<'a> {
             closed_at: closed_at.map(clock::rfc3339),
             webhook: message.hook(),
         }
+    }
+}
+
+/// A refusal as `GET /_mock/refusals` shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownRefusal<'a> {
+    seq: u64,
+    channel: &'a str,
+    text: &'a str,
+    status: u16,
+    error: &'a str,
+    retry_after: Option<u64>,
+    received_at: String,
+    answer: &'static str,
+    answered_at: Option<String>,
+    closed_at: Option<String>,
+}
+
+impl<'a> ShownRefusal<'a> {
+    fn of(refused: &'a RefusedPost) -> Self {
+        let (answer, answered_at, closed_at) = shown_end(refused.end());
+        Self {
+            seq: refused.seq,
+            channel: &refused.named.channel,
+            text: &refused.named.text,
+            status: refused.refusal.status.as_u16(),
+            error: &refused.refusal.error,
+            retry_after: refused.refusal.retry_after,
+            received_at: clock::rfc3339(refused.received_micros),
+            answer,
+            answered_at: answered_at.map(clock::rfc3339),
+            closed_at: closed_at.map(clock::rfc3339),
+        }
+    }
+}
+
+/// How far an answer came, when it was answered, and when it was closed unanswered.
+fn shown_end(end: Option<End>) -> (&'static str, Option<u64>, Option<u64>) {
+    match end {
+        None => ("pending", None, None),
+        Some(End::Sent(at)) => ("sent", Some(at), None),
+        Some(End::Lost(at)) => ("lost", None, Some(at)),
+        Some(End::ClientGone(at)) => ("clientGone", None, Some(at)),
     }
 }

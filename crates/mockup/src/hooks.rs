@@ -77,7 +77,7 @@ pub(crate) async fn receive(
     }
     let answer = match verdict {
         Verdict::Accept(_) => http::no_content(),
-        Verdict::Refuse(refusal) => refused(refusal),
+        Verdict::Refuse(refusal) => refusal.for_hook().answer(),
         Verdict::LoseAnswer | Verdict::Close => {
             progress.closed();
             return Err(Closed);
@@ -122,14 +122,6 @@ pub(crate) async fn put_secret(
 pub(crate) fn forget_secret(reception: &Reception, name: &str) -> Answer {
     reception.secrets().keys().remove(name);
     http::no_content()
-}
-
-/// Slack's way to refuse, in a 200, would be success here.
-fn refused(mut refusal: Refusal) -> Answer {
-    if refusal.status == StatusCode::OK {
-        refusal.status = StatusCode::BAD_REQUEST;
-    }
-    refusal.answer()
 }
 
 fn read(secrets: &Secrets, name: &str, headers: &HeaderMap, body: &Bytes) -> Result<Post, Refusal> {

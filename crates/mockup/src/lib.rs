@@ -14,7 +14,8 @@
 //! | `PUT /_mock/hooks/{name}` `{"secret":"whsec_…"}`, `DELETE` | from now on only what is signed with the secret is accepted |
 //! | `GET /_mock/stats` | the counts |
 //! | `GET /_mock/messages?channel=&limit=` | the messages kept, newest last |
-//! | `DELETE /_mock/messages` | forgets them, counts from 0 again |
+//! | `GET /_mock/refusals?channel=&limit=` | the posts kept that were answered with an error, newest last |
+//! | `DELETE /_mock/messages` | forgets both, counts from 0 again |
 //! | `GET`, `PUT`, `DELETE /_mock/faults` | what is to go wrong |
 //!
 //! A webhook is a message of the channel `hooks/{name}`, counted and shown with the
@@ -39,6 +40,10 @@
 //! A crash test takes this list after it has killed the client: the accepted
 //! messages that the client has no record of are the only ones that it may send
 //! twice.
+//!
+//! A refusal has the `status`, the `error` and the `retryAfter` that it was answered
+//! with, and `answer` and its times as a message has them. Of a post that could not be
+//! read, `channel` and `text` are empty. It is shown by a number of its own, `seq`.
 //!
 //! # What the counts mean
 //!
@@ -89,6 +94,8 @@ mod messages;
 mod post;
 mod ratelimit;
 mod reception;
+mod refusals;
+mod ring;
 mod server;
 mod settings;
 mod slack;

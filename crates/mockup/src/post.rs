@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 
 use crate::answer::Refusal;
 use crate::hooks::Hook;
+use crate::refusals::Named;
 
 /// What a `chat.postMessage` said, before any of it is checked.
 #[derive(Default, Deserialize)]
@@ -56,28 +57,44 @@ impl Post {
         }
     }
 
-    /// Checks as Slack does: the token first, then the channel, then the text,
-    /// which blocks or attachments make dispensable.
-    pub(crate) fn check(self) -> Result<Message, Refusal> {
-        let given = |value: Option<String>| value.filter(|value| !value.is_empty());
-        let token = match given(self.token) {
-            Some(token) => token,
-            None if self.hook.is_some() => String::new(),
-            None => return Err(Refusal::slack("not_authed")),
-        };
-        let channel = given(self.channel).ok_or(Refusal::slack("channel_not_found"))?;
-        let text = match given(self.text) {
-            Some(text) => text,
-            None if self.hook.is_some() => String::new(),
-            None if self.blocks.is_some() || self.attachments.is_some() => String::new(),
-            None => return Err(Refusal::slack("no_text")),
-        };
-        Ok(Message {
-            channel,
-            text,
-            token,
+    /// What is wrong with it, checked as Slack does: the token first, then the
+    /// channel, then the text, which blocks or attachments make dispensable.
+    pub(crate) fn fault(&self) -> Option<Refusal> {
+        let given = |value: &Option<String>| value.as_ref().is_some_and(|text| !text.is_empty());
+        let is_hook = self.hook.is_some();
+        let dispenses = is_hook || self.blocks.is_some() || self.attachments.is_some();
+        if !given(&self.token) && !is_hook {
+            Some(Refusal::slack("not_authed"))
+        } else if !given(&self.channel) {
+            Some(Refusal::slack("channel_not_found"))
+        } else if !given(&self.text) && !dispenses {
+            Some(Refusal::slack("no_text"))
+        } else {
+            None
+        }
+    }
+
+    /// The message that it is, where it has no [`fault`](Self::fault).
+    pub(crate) fn into_message(self) -> Message {
+        Message {
+            channel: self.channel.unwrap_or_default(),
+            text: self.text.unwrap_or_default(),
+            token: self.token.unwrap_or_default(),
             hook: self.hook,
-        })
+        }
+    }
+
+    /// What is shown of it where it is refused.
+    pub(crate) fn into_named(self) -> Named {
+        Named {
+            channel: self.channel.unwrap_or_default(),
+            text: self.text.unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is a webhook.
+    pub(crate) fn is_hook(&self) -> bool {
+        self.hook.is_some()
     }
 
     fn from_json(body: &[u8]) -> Result<Self, Refusal> {

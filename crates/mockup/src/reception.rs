@@ -12,9 +12,11 @@ use crate::answer::Refusal;
 use crate::clock;
 use crate::faults::{FaultSet, Faults};
 use crate::hooks::Secrets;
-use crate::messages::{End, ReceivedMessage, Ring};
+use crate::messages::ReceivedMessage;
 use crate::post::{Message, Post};
 use crate::ratelimit::Buckets;
+use crate::refusals::{Named, RefusedPost};
+use crate::ring::{End, Kept, Ring};
 use crate::settings::Settings;
 use crate::subscription::{self, Subscription};
 
@@ -68,11 +70,20 @@ pub(crate) struct Reception {
     secrets: Secrets,
 }
 
+/// What is decided about a post.
+enum Decision {
+    Accept(Message),
+    Refuse(Refusal, Named),
+    Close,
+}
+
 struct Books {
     stats: Stats,
-    ring: Ring,
+    messages: Ring<ReceivedMessage>,
+    refusals: Ring<RefusedPost>,
     buckets: Buckets,
     last_seq: u64,
+    last_refusal: u64,
     last_ts: u64,
 }
 
@@ -82,9 +93,11 @@ impl Reception {
             faults: RwLock::default(),
             books: Mutex::new(Books {
                 stats: Stats::default(),
-                ring: Ring::new(settings),
+                messages: Ring::new(settings),
+                refusals: Ring::new(settings),
                 buckets: Buckets::new(),
                 last_seq: 0,
+                last_refusal: 0,
                 last_ts: 0,
             }),
             arrivals: broadcast::Sender::new(subscription::CAPACITY),
@@ -99,9 +112,13 @@ impl Reception {
         let faults = faults.of(channel);
 
         let mut books = self.books();
-        let (verdict, message) = match books.decide(faults, post) {
-            Err(verdict) => (verdict, None),
-            Ok(message) => {
+        let (verdict, kept): (_, Option<Arc<dyn Kept>>) = match books.decide(faults, post) {
+            Decision::Close => (Verdict::Close, None),
+            Decision::Refuse(refusal, named) => {
+                let kept = books.record_refusal(refusal.clone(), named);
+                (Verdict::Refuse(refusal), Some(kept))
+            }
+            Decision::Accept(message) => {
                 let message = books.record(message);
                 let verdict = if faults.loses_answer(rand::random()) {
                     Verdict::LoseAnswer
@@ -122,7 +139,7 @@ impl Reception {
             delay: faults.delay(rand::random()),
             progress: InProgress {
                 reception: Arc::clone(self),
-                message,
+                kept,
                 end: End::ClientGone,
             },
         }
@@ -154,14 +171,23 @@ impl Reception {
     }
 
     pub(crate) fn newest(&self, channel: Option<&str>, limit: usize) -> Vec<Arc<ReceivedMessage>> {
-        self.books().ring.newest(channel, limit)
+        self.books().messages.newest(channel, limit)
     }
 
-    /// Forgets the messages and counts from 0 again, except for what is in
+    pub(crate) fn newest_refusals(
+        &self,
+        channel: Option<&str>,
+        limit: usize,
+    ) -> Vec<Arc<RefusedPost>> {
+        self.books().refusals.newest(channel, limit)
+    }
+
+    /// Forgets messages and refusals and counts from 0 again, except for what is in
     /// progress.
     pub(crate) fn forget(&self) {
         let mut books = self.books();
-        books.ring.clear();
+        books.messages.clear();
+        books.refusals.clear();
         books.stats = Stats {
             in_progress: books.stats.in_progress,
             ..Stats::default()
@@ -174,25 +200,27 @@ impl Reception {
 }
 
 impl Books {
-    /// The message if it is accepted, else what becomes of the post.
-    fn decide(
-        &mut self,
-        faults: &FaultSet,
-        post: Result<Post, Refusal>,
-    ) -> Result<Message, Verdict> {
+    fn decide(&mut self, faults: &FaultSet, post: Result<Post, Refusal>) -> Decision {
         if faults.is_down() {
-            return Err(Verdict::Close);
+            return Decision::Close;
         }
-        if let Some(refusal) = faults.injected(rand::random()) {
-            return Err(Verdict::Refuse(refusal));
+        let injected = faults.injected(rand::random());
+        let post = match post {
+            Ok(post) => post,
+            Err(refusal) => return Decision::Refuse(injected.unwrap_or(refusal), Named::default()),
+        };
+        if let Some(refusal) = injected.or_else(|| post.fault()) {
+            return match post.is_hook() {
+                true => Decision::Refuse(refusal.for_hook(), post.into_named()),
+                false => Decision::Refuse(refusal, post.into_named()),
+            };
         }
-        let message = post.and_then(Post::check).map_err(Verdict::Refuse)?;
-        if let Some(limit) = faults.rate_limit() {
-            self.buckets
-                .take(&message.channel, limit, Instant::now())
-                .map_err(|wait| Verdict::Refuse(faults.rate_limited(wait)))?;
+        if let (Some(limit), Some(channel)) = (faults.rate_limit(), &post.channel)
+            && let Err(wait) = self.buckets.take(channel, limit, Instant::now())
+        {
+            return Decision::Refuse(faults.rate_limited(wait), post.into_named());
         }
-        Ok(message)
+        Decision::Accept(post.into_message())
     }
 
     fn record(&mut self, message: Message) -> Arc<ReceivedMessage> {
@@ -207,8 +235,16 @@ impl Books {
             now,
             message,
         ));
-        self.ring.push(Arc::clone(&message));
+        self.messages.push(Arc::clone(&message));
         message
+    }
+
+    fn record_refusal(&mut self, refusal: Refusal, named: Named) -> Arc<RefusedPost> {
+        self.last_refusal += 1;
+        let now = clock::now_micros();
+        let refused = Arc::new(RefusedPost::new(self.last_refusal, now, named, refusal));
+        self.refusals.push(Arc::clone(&refused));
+        refused
     }
 }
 
@@ -233,7 +269,7 @@ impl Stats {
 /// server drops a handler whose connection has ended.
 pub(crate) struct InProgress {
     reception: Arc<Reception>,
-    message: Option<Arc<ReceivedMessage>>,
+    kept: Option<Arc<dyn Kept>>,
     end: fn(u64) -> End,
 }
 
@@ -251,8 +287,8 @@ impl InProgress {
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        if let Some(message) = &self.message {
-            message.ended(self.end);
+        if let Some(kept) = &self.kept {
+            kept.ended(self.end);
         }
         let mut books = self.reception.books();
         books.stats.in_progress -= 1;

@@ -115,6 +115,8 @@ async fn control(reception: &Reception, request: Request<Incoming>) -> Result<An
         ("/_mock/messages", "GET") => control::messages(reception, request.uri().query()),
         ("/_mock/messages", "DELETE") => control::forget_messages(reception),
         ("/_mock/messages", _) => http::method_not_allowed("GET, DELETE"),
+        ("/_mock/refusals", "GET") => control::refusals(reception, request.uri().query()),
+        ("/_mock/refusals", _) => http::method_not_allowed("GET"),
         ("/_mock/faults", "GET") => control::faults(reception),
         ("/_mock/faults", "PUT") => control::put_faults(reception, request).await?,
         ("/_mock/faults", "DELETE") => control::clear_faults(reception),
@@ -128,6 +130,6 @@ fn unknown_path() -> Answer {
         StatusCode::NOT_FOUND,
         "The mockup has POST /api/chat.postMessage, /api/auth.test, /api/api.test, \
          /_mock/hooks/{name}, \
-         /_mock/stats, /_mock/messages and /_mock/faults.",
+         /_mock/stats, /_mock/messages, /_mock/refusals and /_mock/faults.",
     )
 }

@@ -3,7 +3,7 @@
 use common::Severity;
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
@@ -69,5 +69,53 @@ impl AlertMetrics {
 
     pub(crate) fn on_not_accepted(&self) {
         self.refused.inc();
+    }
+}
+
+/// Counts of warnings. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub struct WarningMetrics {
+    warnings: Family<ByResult, Counter>,
+    untold: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResult {
+    result: &'static str,
+}
+
+impl WarningMetrics {
+    /// Makes the counts visible in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "warnings",
+            "Warnings to the operators that telling people failed, by result (accepted, reached_nobody, not_accepted)",
+            self.warnings.clone(),
+        );
+        registry.register(
+            "mishaps_untold",
+            "What went wrong in telling people since the operators were last warned",
+            self.untold.clone(),
+        );
+    }
+
+    pub(crate) fn told(&self) {
+        self.count("accepted");
+    }
+
+    pub(crate) fn reached_nobody(&self) {
+        self.count("reached_nobody");
+    }
+
+    pub(crate) fn not_accepted(&self) {
+        self.count("not_accepted");
+    }
+
+    pub(crate) fn untold(&self, count: u64) {
+        self.untold.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    fn count(&self, result: &'static str) {
+        self.warnings.get_or_create(&ByResult { result }).inc();
     }
 }

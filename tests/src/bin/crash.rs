@@ -7,14 +7,16 @@
 //! | `--disk ordinary` | the process dies, the machine does not; the default |
 //! | `--disk forgetful` | the machine dies too: what was not synced is gone |
 //! | `--disk torn` | the same, and any part of it may be there |
+//! | `--faults few` | hardly a request fails; the default |
+//! | `--faults many` | a tenth of them do, `Retry-After` is to be obeyed, and time passes |
 //! | `--twins N` | instead: N requests sent twice each at once, one kill in 200 of them |
 
 use std::process::exit;
 
 use tests::{
     crash::{Rig, twins},
-    durability::power::{Unsynced, cut, forgetful, shim},
-    harness::Scratch,
+    durability::power::{Unsynced, cut, forgetful},
+    harness::{Scratch, shim},
 };
 
 /// With `--twins`.
@@ -25,6 +27,7 @@ struct Wanted {
     rounds: u32,
     seed: u64,
     disk: Option<Unsynced>,
+    has_many_faults: bool,
     twins: Option<usize>,
 }
 
@@ -33,11 +36,12 @@ fn main() {
         rounds,
         seed,
         disk,
+        has_many_faults,
         twins: requests,
     }) = wanted()
     else {
         eprintln!(
-            "usage: crash [--rounds N] [--seed N] [--disk ordinary|forgetful|torn] [--twins N]"
+            "usage: crash [--rounds N] [--seed N] [--faults few|many | --disk ordinary|forgetful|torn] [--twins N]"
         );
         exit(2);
     };
@@ -50,9 +54,10 @@ fn main() {
     }
     let scratch = Scratch::new("shim");
     let mut rig = match disk {
+        None if has_many_faults => Rig::with_many_faults(seed),
         None => Rig::new(seed),
         Some(unsynced) => {
-            let library = shim(scratch.path());
+            let library = shim("unsynced", scratch.path());
             Rig::on_disk(seed, forgetful(library), cut(unsynced, seed))
         }
     };
@@ -70,6 +75,7 @@ fn wanted() -> Option<Wanted> {
         rounds: 200,
         seed: rand::random(),
         disk: None,
+        has_many_faults: false,
         twins: None,
     };
     let mut arguments = std::env::args().skip(1);
@@ -79,11 +85,15 @@ fn wanted() -> Option<Wanted> {
             ("--rounds", value) => wanted.rounds = value.parse().ok()?,
             ("--seed", value) => wanted.seed = value.parse().ok()?,
             ("--twins", value) => wanted.twins = Some(value.parse().ok()?),
+            ("--faults", "few") => wanted.has_many_faults = false,
+            ("--faults", "many") => wanted.has_many_faults = true,
             ("--disk", "ordinary") => wanted.disk = None,
             ("--disk", "forgetful") => wanted.disk = Some(Unsynced::Forgotten),
             ("--disk", "torn") => wanted.disk = Some(Unsynced::Torn),
             _ => return None,
         }
     }
-    Some(wanted)
+    // Both would stand between the program and the system.
+    let is_possible = !(wanted.has_many_faults && wanted.disk.is_some());
+    is_possible.then_some(wanted)
 }

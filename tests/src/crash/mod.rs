@@ -8,15 +8,20 @@
 //! | delivered, and nobody had posted it, or to somebody whom it does not concern | 0 |
 //! | first attempts at a destination out of the order of acceptance, within a severity | 0 |
 //! | delivered twice | at most the cap |
+//! | what was to wait, or had been tried, and was not kept ([`waits`]) | 0 |
 //!
 //! The cap: the deliveries that the mockup had begun to take and that the data
 //! folder does not have as delivered when the process is gone; and those whose
 //! answer the mockup was told to lose.
+//!
+//! A rig with many faults has a mockup that refuses a tenth of the requests, with
+//! `Retry-After` in part, and a clock that is moved while all that is left waits.
 
 mod scene;
 mod tally;
 mod twins;
 mod verdict;
+pub mod waits;
 
 use std::{
     collections::HashSet,
@@ -26,6 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::json;
 
@@ -34,9 +40,12 @@ pub use twins::{Twins, twins};
 pub use verdict::{Verdict, judge};
 
 use scene::Names;
+use verdict::out_of_order;
+use waits::Stop;
 
 use crate::harness::{
-    Alert, Database, Directory, LONG, Load, Mockup, Outcome, Scratch, Server, ServerOptions, State,
+    Alert, Database, Directory, LONG, Load, Mockup, MovableClock, Outcome, Scratch, Server,
+    ServerOptions, State, StoredAlert, wait_for,
 };
 
 /// Connections that post.
@@ -49,6 +58,12 @@ const KILLED_AFTER_MS: std::ops::Range<u64> = 10..350;
 const KILLED_AGAIN: f64 = 0.25;
 /// How long after its start, in milliseconds.
 const KILLED_AGAIN_AFTER_MS: std::ops::Range<u64> = 0..60;
+/// With many faults, how often the clock was moved before.
+const MOVED_BEFORE: std::ops::Range<u32> = 0..40;
+/// By how much at once, while nothing is under way.
+const MOVE: Duration = Duration::from_millis(250);
+/// Longer than a process takes to notice.
+const NOTICED_AFTER: Duration = Duration::from_millis(7);
 /// Rounds on one data folder, before it gets large for being copied.
 const ROUNDS_A_FOLDER: u32 = 10;
 
@@ -72,12 +87,16 @@ pub struct Rig {
     options: ServerOptions,
     prepare: Prepare,
     after_kill: AfterKill,
+    /// With many faults alone.
+    clock: Option<MovableClock>,
     /// What is added once the directory is in.
     switch: Option<&'static str>,
     server: Option<Server>,
     round: u32,
     /// The mockup's messages up to here are an earlier process's.
     seen: u64,
+    /// Kills of this round.
+    stops: Vec<Stop>,
     /// The alerts up to here are an earlier round's.
     sequence: i64,
 }
@@ -91,10 +110,33 @@ impl Rig {
 
     /// A rig on another disk.
     pub fn on_disk(seed: u64, prepare: Prepare, after_kill: AfterKill) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
         let scratch = Scratch::new("crash");
         let mockup = Mockup::start(&scratch);
-        let ordinary = ServerOptions::new(&scratch.join("data"), &mockup);
+        Self::with(seed, scratch, mockup, None, prepare, after_kill)
+    }
+
+    /// A rig on an ordinary disk, with many faults.
+    pub fn with_many_faults(seed: u64) -> Self {
+        let scratch = Scratch::new("crash");
+        let clock = MovableClock::new(&scratch);
+        let mockup = Mockup::start_by(&clock, &scratch);
+        let (prepare, after_kill) = (Box::new(|options| options), Box::new(|_: &Path| ()));
+        Self::with(seed, scratch, mockup, Some(clock), prepare, after_kill)
+    }
+
+    fn with(
+        seed: u64,
+        scratch: Scratch,
+        mockup: Mockup,
+        clock: Option<MovableClock>,
+        prepare: Prepare,
+        after_kill: AfterKill,
+    ) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut ordinary = ServerOptions::new(&scratch.join("data"), &mockup);
+        if let Some(clock) = &clock {
+            ordinary = ordinary.by(clock);
+        }
         Self {
             directory: scene::directory(&mut rng),
             rng,
@@ -104,10 +146,12 @@ impl Rig {
             ordinary,
             prepare,
             after_kill,
+            clock,
             switch: None,
             server: None,
             round: 0,
             seen: 0,
+            stops: Vec::new(),
             sequence: 0,
         }
     }
@@ -126,25 +170,41 @@ impl Rig {
         }
         self.round += 1;
         self.mockup.forget();
-        self.mockup.set_faults(scene::faults(self.round));
+        self.stops.clear();
+        self.mockup.set_faults(&match self.clock {
+            Some(_) => scene::many_faults(self.round),
+            None => scene::faults(self.round).clone(),
+        });
         self.sequence = Database::live(self.options.data()).last_sequence();
 
         let load = self.load();
         let mut cap = self.kill_after(KILLED_AFTER_MS);
-        let mut kills = 1;
         let posted = load.join();
         self.start();
         if self.rng.random_bool(KILLED_AGAIN) {
+            if self.clock.is_some() {
+                let moves = self.rng.random_range(MOVED_BEFORE);
+                self.move_on(Some(moves));
+            }
             cap += self.kill_after(KILLED_AGAIN_AFTER_MS);
-            kills += 1;
             self.start();
         }
-        self.mockup.set_faults(&json!({}));
-        self.server().drain(LONG);
+        match self.clock {
+            Some(_) => self.move_on(None),
+            None => {
+                self.mockup.set_faults(&json!({}));
+                self.server().drain(LONG);
+            }
+        }
 
-        let messages = self.mockup.messages();
+        let (messages, refusals) = (self.mockup.messages(), self.mockup.refusals());
         let stored = Database::live(self.options.data()).alerts_after(self.sequence);
-        let verdict = judge(&self.directory, &posted, &stored, &messages);
+        let mut verdict = judge(&self.directory, &posted, &stored, &messages);
+        let seen = waits::seen(&messages, &refusals, &self.stops);
+        let attempts = seen.iter().map(|one| (one.text(), one.channel()));
+        verdict.violations.extend(out_of_order(&stored, attempts));
+        let kept = waits::kept(&seen, &self.stops, &stored);
+        verdict.violations.extend(kept.violations);
         let count =
             |is: fn(&Outcome) -> bool| posted.iter().filter(|posted| is(&posted.outcome)).count();
         cap += messages
@@ -152,7 +212,7 @@ impl Rig {
             .filter(|message| message.answer == "lost")
             .count();
         let mut tally = Tally {
-            kills,
+            kills: self.stops.len(),
             accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
             unanswered: count(|outcome| *outcome == Outcome::Unanswered),
             unanswered_stored: verdict.unanswered_stored,
@@ -161,6 +221,10 @@ impl Rig {
             twice: verdict.twice,
             cap,
             lost: verdict.lost,
+            failed: refusals.len(),
+            limited: refusals.iter().filter(|one| one.status == 429).count(),
+            waits: kept.waits,
+            asked: kept.asked,
             violations: verdict.violations,
         };
         if tally.twice > tally.cap {
@@ -208,7 +272,40 @@ impl Rig {
     }
 
     fn start(&mut self) {
+        let now = self.now();
+        // Those that no process has followed so far.
+        if let Some(stop) = self.stops.last_mut() {
+            stop.next_began = now;
+        }
         self.server = Some(self.options.start());
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock
+            .as_ref()
+            .map_or_else(Timestamp::now, MovableClock::now)
+    }
+
+    /// Moves the clock on while nothing is under way, so often or until all has ended.
+    fn move_on(&mut self, times: Option<u32>) {
+        let (Some(server), Some(clock)) = (&self.server, &mut self.clock) else {
+            return;
+        };
+        let mut moved = 0;
+        wait_for("every delivery to end", LONG, || {
+            let [depth, in_flight] = ["queue_depth", "deliveries_in_flight"]
+                .map(|name| server.metric(&format!("error_notifier_{name}")));
+            if depth? == 0.0 || Some(moved) == times {
+                return Some(());
+            }
+            // A request under way may take as long as it takes: none is to time out.
+            if in_flight? == 0.0 {
+                clock.advance(MOVE);
+                moved += 1;
+                sleep(NOTICED_AFTER);
+            }
+            None
+        });
     }
 
     fn server(&self) -> &Server {
@@ -253,14 +350,8 @@ impl Rig {
 
     fn begun_and_not_recorded(&mut self) -> usize {
         let at_kill = Database::copied(self.options.data(), &self.scratch.join("at-kill"));
-        let mut recorded = HashSet::new();
-        for alert in at_kill.alerts_after(self.sequence) {
-            let delivered = alert
-                .deliveries
-                .into_iter()
-                .filter(|it| it.state == State::Delivered);
-            recorded.extend(delivered.map(|delivery| (alert.text.clone(), delivery.channel)));
-        }
+        let stored = at_kill.alerts_after(self.sequence);
+        let recorded = delivered(&stored);
         let seen = self.seen;
         let mut begun = HashSet::new();
         for message in self
@@ -275,8 +366,27 @@ impl Rig {
                 begun.insert((message.text, message.channel));
             }
         }
-        begun.difference(&recorded).count()
+        let count = begun.difference(&recorded).count();
+        let last_refusal = self.mockup.refusals().last().map_or(0, |one| one.seq);
+        self.stops.push(Stop {
+            last: (self.seen, last_refusal),
+            next_began: self.now(),
+            stored,
+        });
+        count
     }
+}
+
+/// What is recorded as delivered: texts and where they went.
+fn delivered(stored: &[StoredAlert]) -> HashSet<(String, String)> {
+    let deliveries = stored.iter().flat_map(|alert| {
+        let delivered = alert
+            .deliveries
+            .iter()
+            .filter(|it| it.state == State::Delivered);
+        delivered.map(|one| (alert.text.clone(), one.channel.clone()))
+    });
+    deliveries.collect()
 }
 
 impl fmt::Debug for Rig {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rand::{RngExt, rngs::StdRng};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::harness::Directory;
 
@@ -55,6 +55,26 @@ impl Names {
         targets.truncate(rng.random_range(1..=3));
         targets
     }
+}
+
+/// A tenth of the requests fail, at each fourth channel in another way, after a random
+/// time; a few answers are lost.
+pub(super) fn many_faults(round: u32) -> Value {
+    let channels: Map<_, _> = (1..=64)
+        .map(|number| {
+            let faults = match number % 4 {
+                0 => json!({ "status": 429, "retryAfter": 2 + number % 5 + round % 3 }),
+                1 => json!({ "status": 503, "retryAfter": 1 + number % 3 }),
+                2 => json!({ "error": "internal_error" }),
+                _ => json!({ "rateLimitPerSecond": 10, "rateBurst": 10 + number % 8 }),
+            };
+            (format!("C{number}"), faults)
+        })
+        .collect();
+    json!({
+        "latencyMs": 12, "jitterMs": 12, "errorRate": 0.1, "loseAnswerRate": 0.005,
+        "channels": channels,
+    })
 }
 
 /// What goes wrong at the mockup, by turns.

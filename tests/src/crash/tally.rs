@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Processes killed.
-    pub kills: u32,
+    pub kills: usize,
     /// Alerts answered 200.
     pub accepted: usize,
     /// Alerts without an answer.
@@ -21,6 +21,14 @@ pub struct Tally {
     pub twice: usize,
     /// How many might have.
     pub cap: usize,
+    /// Requests that the mockup answered with an error.
+    pub failed: usize,
+    /// Of those, with 429.
+    pub limited: usize,
+    /// Waits on record at the kills that were not over when the next process began.
+    pub waits: usize,
+    /// Of those, waits that the service had asked for.
+    pub asked: usize,
     /// What must not be, in words.
     pub violations: Vec<String>,
     /// Of those, deliveries of accepted alerts that never arrived.
@@ -39,6 +47,10 @@ impl Tally {
         self.twice += other.twice;
         self.cap += other.cap;
         self.lost += other.lost;
+        self.failed += other.failed;
+        self.limited += other.limited;
+        self.waits += other.waits;
+        self.asked += other.asked;
         self.violations.extend(other.violations);
     }
 }
@@ -48,6 +60,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} kills; {} alerts accepted, {} without an answer ({} of them stored), {} refused; {} deliveries, \
+             {} requests failed ({} of them 429), {} waits over a kill ({} of them asked for); \
              lost {}, twice {} (cap {}), violations {}",
             self.kills,
             self.accepted,
@@ -55,6 +68,10 @@ impl fmt::Display for Tally {
             self.unanswered_stored,
             self.refused,
             self.delivered,
+            self.failed,
+            self.limited,
+            self.waits,
+            self.asked,
             self.lost,
             self.twice,
             self.cap,

@@ -96,7 +96,8 @@ pub fn judge(
             .push(format!("{text:?} was never posted and arrived"));
     }
     verdict.violations.extend(wrong_tokens(directory, messages));
-    verdict.violations.extend(out_of_order(stored, messages));
+    let arrivals = messages.iter().map(|one| (&*one.text, &*one.channel));
+    verdict.violations.extend(out_of_order(stored, arrivals));
     verdict.violations.extend(not_ended_well(stored));
     verdict
 }
@@ -116,9 +117,12 @@ fn wrong_tokens<'a>(
         })
 }
 
-/// First attempts that another one of their destination and severity, accepted
-/// later, was before.
-fn out_of_order(stored: &[StoredAlert], messages: &[Message]) -> Vec<String> {
+/// Texts at destinations whose first coming was after that of another one of their
+/// severity that was accepted later.
+pub(super) fn out_of_order<'a>(
+    stored: &[StoredAlert],
+    comings: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Vec<String> {
     let sequences: HashMap<&str, i64> = stored
         .iter()
         .map(|alert| (alert.text.as_str(), alert.sequence))
@@ -126,8 +130,7 @@ fn out_of_order(stored: &[StoredAlert], messages: &[Message]) -> Vec<String> {
     let mut first = HashSet::new();
     let mut last: HashMap<(&str, &str), i64> = HashMap::new();
     let mut found = Vec::new();
-    for message in messages {
-        let (text, channel) = (message.text.as_str(), message.channel.as_str());
+    for (text, channel) in comings {
         let Some(sequence) = sequences
             .get(text)
             .filter(|_| first.insert((text, channel)))
@@ -192,6 +195,8 @@ mod tests {
         let delivery = |channel: &&str| StoredDelivery {
             channel: (*channel).into(),
             state: State::Delivered,
+            attempts: 1,
+            wait: None,
         };
         let deliveries = channels.iter().map(delivery).collect();
         StoredAlert {

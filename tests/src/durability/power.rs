@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -22,32 +21,13 @@ pub enum Unsynced {
     Torn,
 }
 
-/// Compiles the library that keeps account of what was synced.
-pub fn shim(folder: &Path) -> PathBuf {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/unsynced.c");
-    let library = folder.join("unsynced.so");
-    let status = Command::new("cc")
-        .args([
-            "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-o",
-        ])
-        .arg(&library)
-        .args([source, "-ldl"])
-        .status();
-    match status {
-        Ok(status) if status.success() => library,
-        Ok(_) => panic!("{source} does not compile"),
-        Err(error) => {
-            panic!("a C compiler is needed and cc does not run: {error}; `make test` installs one")
-        }
-    }
-}
-
 /// Where a data folder has its shadow.
 fn shadow(data: &Path) -> PathBuf {
     data.with_extension("shadow")
 }
 
-/// Starts servers on such a disk; `library` is the [`shim`].
+/// Starts servers on such a disk; `library` is the shim
+/// `unsynced`, which keeps account of what was synced.
 pub fn forgetful(library: PathBuf) -> Prepare {
     Box::new(move |options| {
         let data = options.data().to_owned();

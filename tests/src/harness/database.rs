@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, Row};
 use uuid::Uuid;
 
 const FILE: &str = "error-notifier.db";
@@ -32,6 +33,19 @@ pub struct StoredDelivery {
     pub channel: String,
     /// How far it is.
     pub state: State,
+    /// Attempts on record.
+    pub attempts: u32,
+    /// What it waits for.
+    pub wait: Option<StoredWait>,
+}
+
+/// A delivery's wait for its next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredWait {
+    /// Not before this time.
+    pub until: Timestamp,
+    /// Whether the service asked for it, by `Retry-After`.
+    pub asked: bool,
 }
 
 /// How far a delivery is.
@@ -43,6 +57,17 @@ pub enum State {
     Delivered,
     /// A dead letter.
     Dead,
+}
+
+/// How many deliveries have ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Delivered, by a message of their own.
+    pub alone: usize,
+    /// Delivered, by a digest.
+    pub in_digests: usize,
+    /// Not delivered: dead, cancelled, or not ended.
+    pub otherwise: usize,
 }
 
 /// A database, open for reading.
@@ -93,6 +118,31 @@ impl Database {
         check.expect("a check")
     }
 
+    /// How deliveries have ended, those counted that have a row.
+    pub fn ends(&self) -> Ends {
+        let sql = "SELECT state = 3, digest IS NOT NULL, count(*) FROM delivery GROUP BY 1, 2";
+        let mut query = self.0.prepare(sql).expect("the schema is known");
+        let mut ends = Ends::default();
+        let mut rows = query.query([]).expect("the schema is known");
+        while let Some(row) = rows.next().expect("the schema is known") {
+            let (is_delivered, is_in_digest, count): (bool, bool, i64) =
+                row.try_into().expect("three numbers");
+            *match (is_delivered, is_in_digest) {
+                (true, false) => &mut ends.alone,
+                (true, true) => &mut ends.in_digests,
+                (false, _) => &mut ends.otherwise,
+            } += usize::try_from(count).expect("a count");
+        }
+        ends
+    }
+
+    /// Deliveries that wait in a digest, but for its lead.
+    pub fn digested(&self) -> usize {
+        let sql = "SELECT count(*) FROM delivery WHERE state = 6";
+        let count = self.0.query_row(sql, [], |row| row.get::<_, i64>(0));
+        usize::try_from(count.expect("the schema is known")).expect("a count")
+    }
+
     /// The dead letters: where to and why.
     pub fn dead_letters(&self) -> Vec<(String, String)> {
         let sql = "SELECT address, reason FROM delivery
@@ -127,18 +177,15 @@ impl Database {
         let channels: HashMap<i64, String> =
             query.query_map([], pairs)?.collect::<Result<_, _>>()?;
 
-        let mut query = self
-            .0
-            .prepare("SELECT sequence, ordinal, state FROM delivery WHERE sequence > ?1")?;
-        let states = query.query_map([after], |row| {
-            let state = match row.get(2)? {
-                3 => State::Delivered,
-                4 => State::Dead,
-                _ => State::Open,
-            };
-            Ok(((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?), state))
+        let sql = "SELECT state, attempts, iif(state = 1, wait_until, NULL), wait_asked, sequence, ordinal FROM delivery WHERE sequence > ?1";
+        let mut query = self.0.prepare(sql)?;
+        let progress = query.query_map([after], |row| {
+            Ok((
+                (row.get::<_, i64>(4)?, row.get::<_, i64>(5)?),
+                progress(row)?,
+            ))
         })?;
-        let states: HashMap<(i64, i64), State> = states.collect::<Result<_, _>>()?;
+        let known: HashMap<(i64, i64), _> = progress.collect::<Result<_, _>>()?;
 
         let sql = "SELECT sequence, id, message, recipients, severity FROM alert WHERE sequence > ?1 ORDER BY sequence";
         let mut query = self.0.prepare(sql)?;
@@ -148,10 +195,13 @@ impl Database {
             let deliveries = (0..)
                 .zip(destinations(&packed))
                 .map(|(ordinal, destination)| {
-                    let state = states.get(&(sequence, ordinal)).copied();
+                    let known = known.get(&(sequence, ordinal)).copied();
+                    let (state, attempts, wait) = known.unwrap_or((State::Open, 0, None));
                     StoredDelivery {
                         channel: channels[&destination].clone(),
-                        state: state.unwrap_or(State::Open),
+                        state,
+                        attempts,
+                        wait,
                     }
                 });
             Ok(StoredAlert {
@@ -163,6 +213,22 @@ impl Database {
         })?;
         alerts.collect()
     }
+}
+
+/// State, attempts, and until when it waits and whether that was asked for.
+fn progress(row: &Row<'_>) -> rusqlite::Result<(State, u32, Option<StoredWait>)> {
+    let state = match row.get(0)? {
+        3 => State::Delivered,
+        4 => State::Dead,
+        _ => State::Open,
+    };
+    let until: Option<i64> = row.get(2)?;
+    let asked: Option<bool> = row.get(3)?;
+    let wait = until.map(|until| StoredWait {
+        until: Timestamp::from_millisecond(until).expect("a time"),
+        asked: asked.unwrap_or_default(),
+    });
+    Ok((state, row.get(1)?, wait))
 }
 
 fn severity(code: u8) -> &'static str {

@@ -1,11 +1,17 @@
 //! `error-notifier mockup` as a process.
 
-use std::net::SocketAddr;
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{LONG, Process, Scratch, command, free_address, program, request, wait_for};
+use super::{
+    LONG, MovableClock, Process, Scratch, command, free_address, program, request, wait_for,
+};
 
 /// A message that the mockup has accepted.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +31,26 @@ pub struct Message {
     pub answer: String,
     /// What came along, where it is a webhook.
     pub webhook: Option<Value>,
+}
+
+/// A post that the mockup has answered with an error.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// Its number among all refused, from 1.
+    pub seq: u64,
+    /// The channel that it was posted to.
+    pub channel: String,
+    /// Its text.
+    pub text: String,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// Its `Retry-After`, in seconds.
+    pub retry_after: Option<i64>,
+    /// When its request had been read, RFC 3339.
+    pub received_at: String,
+    /// When it was answered, if it was.
+    pub answered_at: Option<String>,
 }
 
 /// What the mockup counts.
@@ -49,27 +75,40 @@ pub struct Mockup {
     /// Its process.
     pub process: Process,
     address: SocketAddr,
+    log: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Mockup {
     /// Starts one that keeps all messages, with its log in `scratch`.
     pub fn start(scratch: &Scratch) -> Self {
+        Self::start_with(scratch, Vec::new())
+    }
+
+    /// The same with that clock.
+    pub fn start_by(clock: &MovableClock, scratch: &Scratch) -> Self {
+        Self::start_with(scratch, clock.variables().into())
+    }
+
+    fn start_with(scratch: &Scratch, environment: Vec<(&'static str, OsString)>) -> Self {
         let address = free_address();
-        let mut command = command(program());
-        command
-            .args(["mockup", "--listen", &address.to_string()])
-            .args(["--keep", "1000000", "--keep-bytes", "1GiB"])
-            .env_remove("RUST_LOG");
-        let mut process = Process::start(&mut command, &scratch.join("mockup.log"));
-        wait_for("a mockup", LONG, || {
-            assert!(
-                process.is_running(),
-                "the mockup has ended:\n{}",
-                process.output()
-            );
-            request(address, "GET", "/_mock/stats", b"").ok()
-        });
-        Self { process, address }
+        let log = scratch.join("mockup.log");
+        Self {
+            process: run(address, &log, &environment),
+            address,
+            log,
+            environment,
+        }
+    }
+
+    /// Ends it: nobody listens at its address.
+    pub fn go_away(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again at its address, with no message and no fault.
+    pub fn come_back(&mut self) {
+        self.process = run(self.address, &self.log, &self.environment);
     }
 
     /// Where it listens.
@@ -85,6 +124,11 @@ impl Mockup {
     /// All messages, in the order of their arrival.
     pub fn messages(&self) -> Vec<Message> {
         serde_json::from_slice(&self.ask("GET", "/_mock/messages", "")).expect("a list of messages")
+    }
+
+    /// All refusals, in their order.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        serde_json::from_slice(&self.ask("GET", "/_mock/refusals", "")).expect("a list of refusals")
     }
 
     /// The texts that came to a channel, in the order of their arrival.
@@ -130,7 +174,7 @@ impl Mockup {
         self.ask("PUT", &format!("/_mock/hooks/{name}"), &body);
     }
 
-    /// Forgets the messages.
+    /// Forgets messages and refusals.
     pub fn forget(&self) {
         self.ask("DELETE", "/_mock/messages", "");
     }
@@ -145,4 +189,24 @@ impl Mockup {
         );
         answer.body
     }
+}
+
+/// Starts the process and waits until it answers.
+fn run(address: SocketAddr, log: &Path, environment: &[(&str, OsString)]) -> Process {
+    let mut command = command(program());
+    command
+        .args(["mockup", "--listen", &address.to_string()])
+        .args(["--keep", "1000000", "--keep-bytes", "1GiB"])
+        .env_remove("RUST_LOG")
+        .envs(environment.iter().map(|(name, value)| (name, value)));
+    let mut process = Process::start(&mut command, log);
+    wait_for("a mockup", LONG, || {
+        assert!(
+            process.is_running(),
+            "the mockup has ended:\n{}",
+            process.output()
+        );
+        request(address, "GET", "/_mock/stats", b"").ok()
+    });
+    process
 }

@@ -7,6 +7,7 @@
 //! What goes wrong panics, which fails the test with what it says.
 
 mod binary;
+mod clock;
 mod database;
 mod directory;
 mod http;
@@ -16,19 +17,22 @@ mod port;
 mod process;
 mod scratch;
 mod server;
+mod shim;
 mod site;
 mod wait;
 
 pub use binary::program;
-pub use database::{Database, State, StoredAlert, StoredDelivery};
+pub use clock::MovableClock;
+pub use database::{Database, Ends, State, StoredAlert, StoredDelivery, StoredWait};
 pub use directory::{Directory, Group, User};
 pub use http::{Answer, Connection, request};
 pub use load::{Alert, Load, Outcome, Posted, post};
-pub use mockup::{Message, Mockup, Stats};
+pub use mockup::{Message, Mockup, Refusal, Stats};
 pub use port::free_address;
 pub use process::{Process, command, command_ended_by};
 pub(crate) use process::{is_running, pid, started_at};
 pub use scratch::{Scratch, build_folder};
 pub use server::{Server, ServerOptions};
+pub use shim::shim;
 pub use site::Site;
 pub use wait::{LONG, until, wait_for};

@@ -10,7 +10,9 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Answer, LONG, Mockup, Process, command, free_address, program, request, wait_for};
+use super::{
+    Answer, LONG, Mockup, MovableClock, Process, command, free_address, program, request, wait_for,
+};
 
 /// How a server is to be started; each start is a new process with these.
 #[derive(Clone, Debug)]
@@ -67,6 +69,15 @@ impl ServerOptions {
     pub fn with_variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.into(), value.as_ref().into()));
         self
+    }
+
+    /// The same with that clock.
+    #[must_use]
+    pub fn by(self, clock: &MovableClock) -> Self {
+        let variables = clock.variables().into_iter();
+        variables.fold(self, |options, (name, value)| {
+            options.with_variable(name, value)
+        })
     }
 
     /// The same, run by another program: `strace -D -o FILE`.

@@ -6,4 +6,6 @@ mod delivering;
 mod demo;
 mod destinations;
 mod refusing_to_start;
+mod status;
 mod stopping;
+mod warnings;

@@ -26,6 +26,7 @@ fn no_token_is_in_any_log_answer_output_or_command_line() {
         options
             .with("--log-http", "full")
             .with("--log-level", "trace")
+            .with("--ops-target", "@user2")
     };
     let mut site = Site::with(directory, full);
     let shown = {
@@ -78,6 +79,13 @@ fn no_token_is_in_any_log_answer_output_or_command_line() {
         search.found_in(&used).len() >= 4,
         "too few tokens were in use"
     );
+    let warnings: String = messages
+        .iter()
+        .filter(|message| message.text.starts_with("[high] telling people failed:"))
+        .map(|message| message.text.as_str())
+        .collect();
+    assert!(!warnings.is_empty(), "nobody was warned of what died");
+    assert_eq!(search.found_in(&warnings), [""; 0], "in {warnings}");
     let requests = before
         .lines()
         .filter(|line| line.contains("request_headers"));
@@ -160,6 +168,7 @@ fn send_alerts(client: &mut Client<'_>, search: &mut Search) {
         client
             .site
             .wait_for_failures(before.failed + before.rate_limited + 1);
+        assert_eq!(client.ask("GET", "/v1/destinations", &[], b""), 200);
         client.site.mockup.set_faults(&json!({}));
         client.site.server.drain(LONG);
     }
@@ -336,6 +345,7 @@ fn use_the_command_line(client: &mut Client<'_>, search: &mut Search) {
         &["user", "test", "from-file"],
         &["group", "list"],
         &["directory", "export"],
+        &["destination", "list"],
         &["send", "-t", "@from-file", "text"],
     ] {
         assert!(client.run(arguments), "{arguments:?}");
@@ -364,6 +374,7 @@ fn look_at_everything(client: &mut Client<'_>) {
         USER,
         "/v1/noti-groups",
         "/v1/directory",
+        "/v1/destinations",
         "/health/live",
         "/health/ready",
         "/metrics",

@@ -1,6 +1,7 @@
-//! Where the pages of the history go on.
+//! Where the pages of the history go on, and those of destinations.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use common::DestinationId;
 use producer::ports::DeliveryPlace;
 
 use crate::errors::ApiError;
@@ -14,6 +15,7 @@ enum List {
     Alerts = b'a' as isize,
     Deliveries = b'd' as isize,
     Places = b'p' as isize,
+    Destinations = b's' as isize,
 }
 
 /// Where the list of alerts goes on.
@@ -56,6 +58,16 @@ pub(super) fn place(text: Option<&str>) -> Result<Option<DeliveryPlace>, ApiErro
     }))
 }
 
+/// Where the list of destinations goes on.
+pub(crate) fn of_destination(id: DestinationId) -> String {
+    encode(List::Destinations, &id.0.to_be_bytes())
+}
+
+pub(crate) fn destination(text: Option<&str>) -> Result<Option<DestinationId>, ApiError> {
+    let bytes = decode(List::Destinations, text)?;
+    Ok(bytes.map(|bytes| DestinationId(u64::from_be_bytes(bytes))))
+}
+
 fn encode(list: List, place: &[u8]) -> String {
     let mut bytes = vec![VERSION, list as u8];
     bytes.extend_from_slice(place);
@@ -95,6 +107,9 @@ mod tests {
             prop_assert_eq!(deliveries(Some(&of_deliveries(ordinal))).unwrap(), Some(ordinal));
             prop_assert!(place(Some(&of_alerts(sequence))).is_err());
             prop_assert!(alerts(Some(&of_place(at))).is_err());
+            let id = DestinationId(sequence);
+            prop_assert_eq!(destination(Some(&of_destination(id))).unwrap(), Some(id));
+            prop_assert!(destination(Some(&of_alerts(sequence))).is_err());
         }
 
         #[test]

@@ -123,7 +123,7 @@ pub(super) fn time(field: &'static str, text: Option<&str>) -> Result<Option<Utc
 }
 
 /// A number from 1 to `most`; `otherwise` where none is given.
-pub(super) fn limit(text: Option<&str>, most: usize, otherwise: usize) -> Result<usize, ApiError> {
+pub(crate) fn limit(text: Option<&str>, most: usize, otherwise: usize) -> Result<usize, ApiError> {
     let Some(text) = text else {
         return Ok(otherwise);
     };
@@ -133,7 +133,7 @@ pub(super) fn limit(text: Option<&str>, most: usize, otherwise: usize) -> Result
         .ok_or_else(|| refused("limit", &format!("must be a number from 1 to {most}.")))
 }
 
-pub(super) fn refused(field: &'static str, problem: &str) -> ApiError {
+pub(crate) fn refused(field: &'static str, problem: &str) -> ApiError {
     ApiError::Field {
         field,
         sentence: format!("{field} {problem}"),
@@ -158,7 +158,11 @@ fn state(text: Option<&str>) -> Result<Option<DeliveryState>, ApiError> {
     })
 }
 
-fn wanted(field: &'static str, text: Option<&str>) -> Result<Option<Box<str>>, ApiError> {
+/// A text of 1 to 200 characters.
+pub(crate) fn wanted(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Box<str>>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let count = text.chars().count();
     if (1..=LONGEST_TEXT).contains(&count) {

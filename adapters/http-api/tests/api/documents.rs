@@ -53,6 +53,7 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     GET /v1/alerts/{id}: 200 400 404 500
     GET /v1/dead-letters: 200 400 500
     GET /v1/deliveries/{id}: 200 400 404 500
+    GET /v1/destinations: 200 400 500 503
     GET /v1/directory: 200 500
     GET /v1/events: 200 400 500 503
     GET /v1/noti-groups: 200 400 500

@@ -5,6 +5,7 @@
 
 mod answers;
 mod contract;
+mod destinations;
 mod directory;
 mod documents;
 mod history;

@@ -136,3 +136,25 @@ async fn a_webhook_that_is_gone_is_never_signed_with_the_secret_of_another() {
     let rig = rig.after(Command::RemoveDestination(user_id(9), id)).await;
     assert!(rig.token().ends_with("LaSB"), "that of acceptance");
 }
+
+#[tokio::test]
+async fn a_warning_is_sent_with_the_credential_of_its_place() {
+    let mut rig = Rig::with_users(1).await;
+    let place = Place::parse("webhook", "https://example.org/hook").unwrap();
+    let hook = |secret: &str| {
+        Command::PutDestination(
+            user_id(1),
+            DestinationRecord {
+                id: UserDestinationId(uuid::Uuid::from_u128(9)),
+                credential: Some(place.credential(secret).unwrap()),
+                place: place.clone(),
+            },
+            None,
+        )
+    };
+    let first = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let second = "whsec_AfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    rig = rig.after(hook(first)).await.after(hook(second)).await;
+    rig.lease.destination = Arc::new(place.destination().for_warnings());
+    assert_eq!(rig.token(), second);
+}

@@ -2,5 +2,6 @@
 
 mod backups;
 mod credentials;
+mod log;
 mod opening;
 mod writing;

@@ -20,6 +20,19 @@ pub(crate) struct Prepared {
     recipients: Vec<u8>,
 }
 
+impl Prepared {
+    /// Whether it tells the operators that telling failed.
+    pub(crate) fn is_warning(&self) -> bool {
+        let first = self.accepted.deliveries.first();
+        first.is_some_and(|delivery| delivery.destination.id.is_for_warnings())
+    }
+
+    /// About how many bytes its row takes.
+    pub(crate) fn size(&self) -> usize {
+        self.targets.len() + self.recipients.len() + self.accepted.alert.message.len() + 100
+    }
+}
+
 impl From<AcceptedAlert> for Prepared {
     fn from(accepted: AcceptedAlert) -> Self {
         Self {

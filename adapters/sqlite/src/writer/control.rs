@@ -5,7 +5,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use common::UtcMillis;
 use consumer::domain::{LeaseKey, Position, Settlement};
-use producer::ports::{ControlError, ReplayError};
+use producer::{
+    domain::Directory,
+    ports::{ControlError, ReplayError},
+};
 use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
@@ -89,6 +92,11 @@ impl Controller {
             directory,
             replaying: HashSet::new(),
         }
+    }
+
+    /// The directory that requests read now.
+    pub(super) fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
     }
 
     /// Carries out `task`. `refusal` says that nothing but outcomes can be written;

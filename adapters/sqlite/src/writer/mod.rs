@@ -4,6 +4,7 @@ mod accept;
 pub(crate) mod blocks;
 mod change;
 pub(crate) mod control;
+pub(crate) mod log;
 mod retired;
 pub(crate) mod settle;
 mod trim;
@@ -28,11 +29,12 @@ use producer::{
     ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
 };
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::accept::Prepared;
 use self::{
-    accept::Acceptor, change::Changer, control::Controller, trim::Trimmer, waiting::Waiting,
+    accept::Acceptor, change::Changer, control::Controller, log::Log, trim::Trimmer,
+    waiting::Waiting,
 };
 use crate::{
     OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
@@ -93,6 +95,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: StoreMetrics,
     pub(crate) feed: Feed,
     pub(crate) sending: Arc<Sending>,
+    /// Is told whether the disk reserve is in use.
+    pub(crate) reserve_in_use: watch::Sender<bool>,
 }
 
 /// The way to the writer.
@@ -172,6 +176,7 @@ struct Writer {
     controller: Controller,
     feed: Feed,
     trimmer: Trimmer,
+    log: Log,
     last_round: Instant,
     health: Arc<Mutex<Result<(), String>>>,
 }
@@ -196,6 +201,7 @@ impl Writer {
             metrics,
             feed,
             sending,
+            reserve_in_use,
         } = parts;
         let open: i64 =
             connection.query_row("SELECT coalesce(sum(open), 0) FROM open_alert", [], |row| {
@@ -208,7 +214,8 @@ impl Writer {
             controller: Controller::new(sending, directory),
             feed,
             trimmer: Trimmer::new(&settings, metrics.clone()),
-            space: Space::new(folder, metrics.clone()),
+            log: Log::of(folder.database()),
+            space: Space::new(folder, metrics.clone(), reserve_in_use),
             connection,
             clock,
             handoff,
@@ -237,6 +244,7 @@ impl Writer {
                 waiting.add(command);
             }
             self.perform(waiting.next_batch());
+            self.log.keep_short(&self.connection);
             if self.last_round.elapsed() >= self.round() {
                 self.look_around();
             }
@@ -337,6 +345,12 @@ impl Writer {
                     self.acceptor
                         .accept(&transaction, alert, key.as_ref(), now)?
                 }
+                (Command::Accept { alert, key, .. }, Some(_))
+                    if alert.is_warning() && self.space.admits_warning(alert.size()) =>
+                {
+                    self.acceptor
+                        .accept(&transaction, alert, key.as_ref(), now)?
+                }
                 (Command::Accept { .. }, Some(reason)) => {
                     Written::NotAccepted(Err(AcceptError::Full(reason.clone())))
                 }
@@ -400,6 +414,9 @@ impl Writer {
         // A reply that nobody awaits any longer is no matter: what it tells is done.
         match (command, written) {
             (Command::Accept { alert, reply, .. }, Written::Accepted { sequence }) => {
+                if alert.is_warning() {
+                    self.space.on_warning(alert.size());
+                }
                 let accepted = alert.accepted;
                 if !accepted.deliveries.is_empty() {
                     self.metrics
@@ -450,7 +467,8 @@ impl Writer {
                 for place in &places {
                     self.controller.replayed(*place);
                 }
-                match positions_to_leases(&self.connection, places) {
+                let directory = self.controller.directory();
+                match positions_to_leases(&self.connection, &directory, &places) {
                     Ok(leases) => self.handoff.push_again(leases),
                     // They are on disk, and the next start finds them.
                     Err(error) => {

@@ -3,7 +3,8 @@
 //! # Wiring
 //!
 //! A process makes one [`Dispatcher`] of what it works with ([`Outside`]: the
-//! queue, the credentials, the channels, the clock, the metrics) and
+//! queue, the credentials, the channels, the clock, the metrics, where mishaps are
+//! told) and
 //! [`EngineSettings`], and runs it until it is to stop:
 //!
 //! ```no_run
@@ -20,6 +21,7 @@
 //! clock and registered by whoever shows metrics. The paces come from the
 //! channels. `run` needs a tokio runtime with its timer enabled; each request is
 //! a task of its own, so on a runtime of several threads all cores serve.
+//! [`Dispatcher::inspector`] is where others ask how destinations stand.
 //!
 //! # What the queue must know
 //!
@@ -41,5 +43,5 @@
 pub mod dispatcher;
 pub mod engine;
 
-pub use dispatcher::{Dispatcher, Limits, Outside};
+pub use dispatcher::{Dispatcher, Inspector, Limits, NobodyDelivers, Outside};
 pub use engine::{Engine, EngineSettings};

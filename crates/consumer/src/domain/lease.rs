@@ -103,6 +103,18 @@ impl Lease {
         self.digest.as_ref().map_or(1, |digest| digest.len())
     }
 
+    /// The same, by severity code.
+    pub fn by_severity(&self) -> [u32; 3] {
+        match &self.digest {
+            Some(digest) => digest.members,
+            None => {
+                let mut one = [0; 3];
+                one[usize::from(self.alert.severity.code())] = 1;
+                one
+            }
+        }
+    }
+
     /// The delivery's own id, or the digest's.
     pub fn delivery_id(&self) -> DeliveryId {
         if let Some(digest) = &self.digest {

@@ -1,7 +1,7 @@
 //! The queue, seen from its receiving end.
 
 use async_trait::async_trait;
-use common::{DestinationId, Severity};
+use common::{Destination, DestinationId, Severity};
 
 use crate::domain::{Lease, LeaseKey, Position, Settlement, Unfolded};
 
@@ -75,6 +75,13 @@ pub trait DeliveryQueue: Send + Sync {
     /// [`QueueError::Closed`] soon.
     fn may_send(&self) -> bool {
         true
+    }
+
+    /// Which places these are, of those whose deliveries it holds; in no order, and
+    /// those that it does not know are left out. Only reads, and may be repeated. For
+    /// those who ask how destinations stand, so a queue that nobody asks need not know.
+    async fn destinations(&self, _ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
+        Ok(Vec::new())
     }
 
     /// A request of this delivery begins; it ends with the settlement of its

@@ -15,6 +15,7 @@ mod promises;
 mod queue;
 mod service;
 mod sparse;
+mod told;
 mod world;
 
 use world::World;

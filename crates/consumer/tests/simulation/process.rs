@@ -15,6 +15,7 @@ use rand::RngExt;
 use crate::{
     promises::{BURST, MAX_PER_HOST, RATE},
     service::{Character, Content, Place},
+    told::Told,
     world::{Happening, LANES, TENANTS, World, plain},
 };
 
@@ -113,6 +114,7 @@ impl World {
     /// recorded.
     fn gone(&mut self) -> u32 {
         self.engine = None;
+        self.told = Told::default();
         self.run += 1;
         self.decided.clear();
         self.writing.clear();
@@ -149,6 +151,7 @@ impl World {
                     }
                 }
             }
+            self.told.look(&engine, now);
             if self.writing.is_empty() && !self.decided.is_empty() {
                 self.writing = std::mem::take(&mut self.decided);
                 // Now and then the disk is slow.
@@ -229,6 +232,7 @@ impl World {
                     },
                 );
             }
+            Action::Report(change) => self.told.hear(change),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::{
     promises::Promises,
     queue::Queue,
     service::{Character, House, Place},
+    told::Told,
 };
 
 pub(crate) const LANES: usize = 400;
@@ -109,6 +110,7 @@ pub(crate) struct World {
     pub(crate) run: u32,
     pub(crate) began: Duration,
     pub(crate) engine: Option<Engine>,
+    pub(crate) told: Told,
     pub(crate) stopping: bool,
     pub(crate) wake: Option<Duration>,
     /// Decided, not being written yet; and being written.
@@ -181,6 +183,7 @@ impl World {
             run: 0,
             began: Duration::ZERO,
             engine: None,
+            told: Told::default(),
             stopping: false,
             wake: None,
             decided: Vec::new(),

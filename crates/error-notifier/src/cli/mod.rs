@@ -3,7 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod backup;
 pub(crate) mod dead_letter;
-mod destination;
+pub(crate) mod destination;
 pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod group;
@@ -11,6 +11,7 @@ mod input;
 pub(crate) mod send;
 mod table;
 pub(crate) mod user;
+mod user_destination;
 mod watch;
 
 use std::io::Write;
@@ -111,6 +112,13 @@ pub(crate) enum Command {
     DeadLetter {
         #[command(subcommand)]
         command: dead_letter::DeadLetterCommand,
+    },
+
+    /// List destinations that wait or fail, and breakers
+    #[command(after_help = destination::EXAMPLES)]
+    Destination {
+        #[command(subcommand)]
+        command: destination::DestinationCommand,
     },
 
     /// List, show, add, change, remove and test users, and where they are told

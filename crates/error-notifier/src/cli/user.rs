@@ -5,10 +5,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::destination;
 use super::failure::Failure;
 use super::input::TokenSource;
 use super::table::{printable, table};
+use super::user_destination;
 use super::{print, print_json, send};
 use crate::client::directory::{USER, User, item};
 use crate::client::http::{Call, Client};
@@ -41,10 +41,10 @@ pub(crate) enum UserCommand {
     /// Send a trial message to one user
     Test(One),
     /// List, add and remove the places where a user is told
-    #[command(after_help = destination::EXAMPLES)]
+    #[command(after_help = user_destination::EXAMPLES)]
     Destination {
         #[command(subcommand)]
-        command: destination::DestinationCommand,
+        command: user_destination::DestinationCommand,
     },
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn run(command: UserCommand) -> Result<(), Failure> {
         UserCommand::Set(arguments) => set(arguments).await,
         UserCommand::Remove(arguments) => remove(arguments).await,
         UserCommand::Test(arguments) => test(arguments).await,
-        UserCommand::Destination { command } => destination::run(command).await,
+        UserCommand::Destination { command } => user_destination::run(command).await,
     }
 }
 

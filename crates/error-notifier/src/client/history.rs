@@ -51,6 +51,16 @@ impl Client {
         query: impl Fn() -> Query,
         limit: usize,
     ) -> Result<Vec<Value>, ClientError> {
+        let (items, _) = self.first_and_last(query, limit).await?;
+        Ok(items)
+    }
+
+    /// The same, with all that the last page held.
+    pub(crate) async fn first_and_last(
+        &self,
+        query: impl Fn() -> Query,
+        limit: usize,
+    ) -> Result<(Vec<Value>, Value), ClientError> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -63,7 +73,7 @@ impl Client {
             let part: Part = self.read(&data)?;
             items.extend(part.items);
             if part.next_cursor.is_none() || items.len() >= limit {
-                return Ok(items);
+                return Ok((items, data));
             }
             // A cursor that leads to itself would go on for ever.
             if part.next_cursor == cursor {

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use common::ChannelKind;
 use hyper::Uri;
 use jiff::{Span, SpanRelativeTo, tz::TimeZone};
+use producer::domain::OpsTarget;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -252,6 +253,16 @@ pub(crate) fn keep(text: &str) -> Result<usize, String> {
     }
 }
 
+/// `--ops-target`: one target, well formed; whether anybody has the name may change.
+pub(crate) fn ops_target(text: &str) -> Result<OpsTarget, String> {
+    OpsTarget::parse(text).map_err(|error| {
+        let hint = "write @user, @@group or @all, as in the target of an alert";
+        format!("{hint}: the {error}")
+            .trim_end_matches('.')
+            .to_owned()
+    })
+}
+
 /// `--gtid`: what the server would take as it is; anything else it replaces.
 pub(crate) fn gtid(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -389,6 +400,21 @@ mod tests {
         for wrong in ["0", "1KiB", "-5MB", "2EiB", "9999EiB", "big", ""] {
             assert!(history_size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn who_is_warned_is_one_target_of_the_contracts_form() {
+        assert_eq!(ops_target("@@on-call").unwrap().as_str(), "@@on-call");
+        for wrong in ["", "ann", "@", "@ann,@ben", "@@few"] {
+            let refusal = ops_target(wrong);
+            // A name may hold a comma; nobody has this one, which is for later to say.
+            assert_eq!(refusal.is_err(), wrong != "@ann,@ben", "{wrong:?}");
+        }
+        let refusal = ops_target("ann").unwrap_err();
+        assert!(
+            refusal.starts_with("write @user, @@group or @all"),
+            "{refusal}"
+        );
     }
 
     #[test]

@@ -88,6 +88,7 @@ fn serve_settings(
         history,
         http,
         digests,
+        warnings,
         log,
         ..
     } = settings.clone();
@@ -104,6 +105,7 @@ fn serve_settings(
         delivery,
         webhooks,
         digests,
+        warnings,
         history,
         http,
         log,

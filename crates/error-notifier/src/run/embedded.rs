@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
-use common::{Clock, SystemClock};
-use consumer::application::{Dispatcher, Outside};
+use common::{Clock, Mishaps, SystemClock};
+use consumer::application::{Dispatcher, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
 use http_api::{ApiState, HttpMetrics, Readiness};
-use producer::application::{Alerts, DirectoryAdmin};
-use producer::metrics::AlertMetrics;
+use producer::application::{Alerts, DirectoryAdmin, Warnings};
+use producer::domain::resolve;
+use producer::metrics::{AlertMetrics, WarningMetrics};
 use producer::ports::DirectoryStore;
 use prometheus_client::registry::Registry;
 use sqlite::{Store, Synchronous};
@@ -18,7 +19,9 @@ use tokio::task::JoinHandle;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::listening::{self, AcceptingEnds, DRAIN_DEADLINE};
-use super::{bind, delivery, shutdown::Shutdown};
+use super::{
+    bind, delivery, destinations::OfThisProcess, shutdown::Shutdown, warning::Warning,
+};
 use crate::cli::failure::Failure;
 use crate::config::settings::EmbeddedSettings;
 
@@ -68,10 +71,19 @@ impl Service {
     pub(super) async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let readiness = Readiness::default();
         let mut registry = listening::registry(&self.dropped_log_lines);
-        let (dispatcher, delivery_metrics) = self.dispatcher()?;
+        let warning = Warning::begin(
+            self.warnings(&mut registry),
+            self.store.reserve_in_use.clone(),
+        );
+        let (dispatcher, delivery_metrics) = self.dispatcher(warning.mishaps())?;
         delivery_metrics.register(&mut registry);
         self.store.metrics.register(&mut registry);
-        let router = http_api::router(self.api_state(registry, readiness.clone()));
+        let router = http_api::router(self.api_state(
+            registry,
+            readiness.clone(),
+            dispatcher.inspector(),
+            warning.mishaps(),
+        ));
         let accepting_ends =
             AcceptingEnds::after(shutdown, readiness.clone(), self.settings.http.drain_delay);
 
@@ -101,6 +113,8 @@ impl Service {
                 delivered
             }
         };
+        // What went wrong until now is told before the store closes.
+        warning.end().await;
         store.close();
         match delivered {
             Ok(Ok(())) => Ok(()),
@@ -109,7 +123,31 @@ impl Service {
         }
     }
 
-    fn dispatcher(&self) -> Result<(Dispatcher, Arc<DeliveryMetrics>), Failure> {
+    /// What warns the operators, where there are any.
+    fn warnings(&self, registry: &mut Registry) -> Option<Warnings> {
+        let target = self.settings.warnings.ops_target.clone()?;
+        let metrics = WarningMetrics::default();
+        metrics.register(registry);
+        let targets = [target.as_str().into()];
+        if resolve(&self.store.directory.snapshot(), &targets).user_count == 0 {
+            tracing::warn!(
+                target = target.as_str(),
+                "nobody has the name that --ops-target gives, so nobody would be warned"
+            );
+        }
+        Some(Warnings::new(
+            target,
+            self.store.directory.clone(),
+            self.store.queue.clone(),
+            self.clock.clone(),
+            metrics,
+        ))
+    }
+
+    fn dispatcher(
+        &self,
+        mishaps: Arc<dyn Mishaps>,
+    ) -> Result<(Dispatcher, Arc<DeliveryMetrics>), Failure> {
         let settings = &self.settings;
         let metrics = Arc::new(DeliveryMetrics::new(self.clock.clone()));
         let outside = Outside {
@@ -123,6 +161,7 @@ impl Service {
             clock: self.clock.clone(),
             metrics: metrics.clone(),
             limits: None,
+            mishaps,
         };
         let engine = delivery::engine(&settings.delivery, &settings.digests);
         Ok((
@@ -131,7 +170,13 @@ impl Service {
         ))
     }
 
-    fn api_state(&self, mut registry: Registry, readiness: Readiness) -> ApiState {
+    fn api_state(
+        &self,
+        mut registry: Registry,
+        readiness: Readiness,
+        inspector: Inspector,
+        mishaps: Arc<dyn Mishaps>,
+    ) -> ApiState {
         let alert_metrics = AlertMetrics::default();
         alert_metrics.register(&mut registry);
         let http_metrics = HttpMetrics::default();
@@ -142,12 +187,14 @@ impl Service {
             self.store.queue.clone(),
             self.clock.clone(),
             alert_metrics,
+            mishaps,
         );
         ApiState {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.store.history.clone(),
             control: self.store.control.clone(),
+            destinations: Arc::new(OfThisProcess(inspector)),
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,

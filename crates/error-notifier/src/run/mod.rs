@@ -2,12 +2,14 @@
 
 mod delivery;
 mod demo;
+mod destinations;
 mod embedded;
 mod listening;
 mod mockup;
 mod scaled;
 mod serve;
 mod shutdown;
+mod warning;
 
 use std::net::SocketAddr;
 

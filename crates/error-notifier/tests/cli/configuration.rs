@@ -154,6 +154,7 @@ fn a_value_out_of_range_in_the_file_is_one_line_that_names_key_and_file() {
         "keep = 0",
         "keep-bytes = 1",
         "json = \"maybe\"",
+        "ops-target = \"ann\"",
     ] {
         let file = ConfigFile::of(text);
         let ended = file.serve(&[]).run();

@@ -18,6 +18,8 @@ const COMMANDS: &[&[&str]] = &[
     &["dead-letter", "show"],
     &["dead-letter", "replay"],
     &["dead-letter", "discard"],
+    &["destination"],
+    &["destination", "list"],
     &["user"],
     &["user", "list"],
     &["user", "show"],
@@ -99,6 +101,8 @@ fn a_wrong_line_is_answered_in_one_line_with_code_2_and_the_way_to_help() {
         (&["sned"][..], "'send'"),
         (&["serve", "--listen", "x"], "127.0.0.1:8080"),
         (&["serve", "extra"], "'extra'"),
+        (&["serve", "--ops-target", "ann"], "@@group"),
+        (&["demo", "--ops-target", ""], "@@group"),
         (&["send", "text"], "--target <TARGET>"),
         (
             &["send", "-t", "@a", "-s", "urgent", "x"],

@@ -1,4 +1,4 @@
-//! `alert` and `dead-letter` against a prepared server.
+//! `alert`, `dead-letter` and `destination` against a prepared server.
 
 use serde_json::{Value, json};
 
@@ -259,4 +259,95 @@ fn dead_letters_are_discarded() {
         requests[0].line,
         format!("DELETE /v1/dead-letters/{DELIVERY}")
     );
+}
+
+fn destinations() -> Value {
+    let counts = |high, normal, low| json!({"high": high, "normal": normal, "low": low});
+    json!({
+        "items": [
+            {"id": "1", "channel": "slack", "address": "C1", "state": "retry_after",
+                "until": "2026-11-23T08:00:30Z", "waiting": counts(1, 2, 0), "parked": counts(0, 0, 40),
+                "inFlight": 0, "folding": true, "failures": 1, "error": "rate_limited"},
+            {"id": "7", "state": "parked", "waiting": counts(0, 0, 0), "parked": counts(0, 7, 0),
+                "inFlight": 0, "folding": false, "failures": 0},
+            {"id": "8", "channel": "slack", "address": "C1", "forWarnings": true, "state": "sending",
+                "waiting": counts(0, 0, 0), "parked": counts(0, 0, 0), "inFlight": 1,
+                "folding": false, "failures": 0},
+        ],
+        "nextCursor": null,
+        "breakers": [{"kind": "host", "name": "webhook https://example.org", "state": "open",
+            "since": "2026-11-23T08:00:00Z", "nextProbeAt": "2026-11-23T08:01:00Z",
+            "failures": 3, "error": "HTTP 503", "waiting": 6}],
+        "moreBreakers": false,
+    })
+}
+
+#[test]
+fn destinations_are_listed_with_what_they_wait_for_and_the_breakers_after_them() {
+    let (ended, requests) = run(
+        &[
+            "destination",
+            "list",
+            "--state",
+            "retry_after",
+            "--channel",
+            "slack",
+        ],
+        vec![Answer::data(destinations())],
+    );
+    assert_eq!(
+        requests[0].line,
+        "GET /v1/destinations?state=retry%5Fafter&channel=slack&limit=50"
+    );
+    let lines: Vec<_> = ended
+        .stdout
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .filter(|cell| !cell.is_empty())
+                .map(str::trim)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(
+        lines[1],
+        [
+            "slack",
+            "C1",
+            "retry_after",
+            "2026-11-23T08:00:30Z",
+            "3",
+            "40",
+            "1",
+            "rate_limited"
+        ]
+    );
+    assert_eq!(lines[2], ["(id 7)", "parked", "0", "7", "0"]);
+    assert_eq!(
+        lines[3],
+        ["slack", "C1 (warnings)", "sending", "0", "0", "0"]
+    );
+    assert_eq!(
+        lines[6],
+        [
+            "host",
+            "webhook https://example.org",
+            "open",
+            "2026-11-23T08:00:00Z",
+            "2026-11-23T08:01:00Z",
+            "6",
+            "HTTP 503"
+        ]
+    );
+}
+
+#[test]
+fn destinations_as_json_are_the_servers_items_and_breakers() {
+    let (ended, _) = run(
+        &["destination", "list", "--json"],
+        vec![Answer::data(destinations())],
+    );
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(printed["destinations"], destinations()["items"]);
+    assert_eq!(printed["breakers"], destinations()["breakers"]);
 }

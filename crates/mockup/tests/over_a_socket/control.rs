@@ -1,5 +1,5 @@
-//! `/_mock/stats`, `/_mock/messages` and the reading and writing of
-//! `/_mock/faults`.
+//! `/_mock/stats`, `/_mock/messages`, `/_mock/refusals` and the reading and writing
+//! of `/_mock/faults`.
 
 use mockup::Settings;
 use serde_json::{Value, json};
@@ -72,6 +72,62 @@ async fn a_message_is_shown_with_its_channel_token_and_times() {
         at.parse::<jiff::Timestamp>().unwrap()
     });
     assert!(received <= answered);
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_with_what_was_refused_and_how() {
+    let server = Server::start().await;
+    server
+        .break_with(json!({"channels": {
+            "told": {"status": 503, "retryAfter": 7},
+            "limited": {"rateLimitPerSecond": 0.01},
+        }}))
+        .await;
+    for (channel, text) in [("told", "a"), ("limited", "b"), ("limited", "c"), ("", "d")] {
+        server.post(channel, text).await.unwrap();
+    }
+    let refusals = server.get("/_mock/refusals").await;
+    let shown: Vec<_> = (0..3)
+        .map(|at| {
+            let keys = [
+                "seq",
+                "channel",
+                "text",
+                "status",
+                "error",
+                "retryAfter",
+                "answer",
+            ];
+            json!(keys.map(|key| &refusals[at][key]))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            json!([1, "told", "a", 503, "internal_error", 7, "sent"]),
+            json!([2, "limited", "c", 429, "ratelimited", 100, "sent"]),
+            json!([3, "", "d", 200, "channel_not_found", null, "sent"]),
+        ]
+    );
+    let [received, answered] = ["receivedAt", "answeredAt"].map(|key| {
+        refusals[0][key]
+            .as_str()
+            .unwrap()
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+    });
+    assert!(received <= answered);
+    let of_one = server.get("/_mock/refusals?channel=told&limit=5").await;
+    assert_eq!(texts(&of_one), ["a"]);
+}
+
+#[tokio::test]
+async fn refusals_are_forgotten_with_the_messages() {
+    let server = Server::start().await;
+    server.break_with(json!({"status": 500})).await;
+    server.post("C1", "t").await.unwrap();
+    server.ask("DELETE", "/_mock/messages", "", "").await;
+    assert_eq!(server.get("/_mock/refusals").await, json!([]));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use common::{AcceptedAlert, Alert, AlertId, Clock, Gtid, Severity};
+use common::{AcceptedAlert, Alert, AlertId, Clock, Gtid, Mishap, Mishaps, Severity};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -124,21 +124,24 @@ pub struct Alerts {
     queue: Arc<dyn AlertQueue>,
     clock: Arc<dyn Clock>,
     metrics: AlertMetrics,
+    mishaps: Arc<dyn Mishaps>,
 }
 
 impl Alerts {
-    /// The use case over these ports.
+    /// The use case over these ports; `mishaps` hears of alerts that reach nobody.
     pub fn new(
         directory: Arc<dyn DirectoryStore>,
         queue: Arc<dyn AlertQueue>,
         clock: Arc<dyn Clock>,
         metrics: AlertMetrics,
+        mishaps: Arc<dyn Mishaps>,
     ) -> Self {
         Self {
             directory,
             queue,
             clock,
             metrics,
+            mishaps,
         }
     }
 
@@ -186,6 +189,10 @@ impl Alerts {
             targets: request.targets,
             accepted_at,
         });
+        let in_vain = (user_count == 0).then(|| Mishap::ReachedNobody {
+            alert: id,
+            target: alert.targets.first().cloned().unwrap_or_default(),
+        });
         match self
             .queue
             .accept(AcceptedAlert { alert, deliveries }, key)
@@ -193,6 +200,9 @@ impl Alerts {
         {
             Ok(Acceptance::Accepted) => {
                 self.metrics.on_accepted(severity, user_count);
+                if let Some(in_vain) = in_vain {
+                    self.mishaps.happened(in_vain);
+                }
                 Ok(receipt)
             }
             Ok(Acceptance::Replayed { answer }) => {

@@ -4,7 +4,9 @@ pub mod alerts;
 pub mod directory;
 pub mod keyed_queue;
 pub mod transfer;
+pub mod warnings;
 
 pub use alerts::{AlertReceipt, AlertRequest, Alerts, Preview};
 pub use directory::DirectoryAdmin;
 pub use keyed_queue::KeyedQueue;
+pub use warnings::Warnings;

@@ -4,6 +4,7 @@ pub mod command;
 pub mod destination;
 pub mod directory;
 pub mod group;
+pub mod mishaps;
 pub mod resolve;
 pub mod target;
 pub mod text;
@@ -19,7 +20,8 @@ pub use destination::{
 };
 pub use directory::{Decision, Directory, DirectoryError, Effect};
 pub use group::{Description, Group, GroupName};
+pub use mishaps::MishapSums;
 pub use resolve::{Resolution, resolve};
-pub use target::Target;
+pub use target::{OpsTarget, Target};
 pub use text::Invalid;
 pub use user::{Address, Token, User, UserName};

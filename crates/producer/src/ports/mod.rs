@@ -1,6 +1,7 @@
 //! What the producer needs from the outside.
 
 mod control;
+mod destinations;
 mod directory;
 mod history;
 mod keys;
@@ -10,6 +11,7 @@ mod queue;
 pub use control::{
     Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection,
 };
+pub use destinations::{Destinations, DestinationsError};
 pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
     AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,

@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tests::harness::{Connection, Server};
+use tests::{
+    figures::row,
+    harness::{Connection, Server},
+};
 
-use crate::{USERS, fill::Span, row};
+use crate::{USERS, fill::Span};
 
 /// Questions of each kind.
 const QUESTIONS: usize = 200;

@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::harness::{Alert, Connection, LONG, Outcome, Server, ServerOptions, post};
+use tests::{
+    figures::{median, row},
+    harness::{Alert, Connection, LONG, Outcome, Server, ServerOptions, post},
+};
 
-use crate::{USERS, row};
+use crate::USERS;
 
 const CONNECTIONS: usize = 64;
 /// Alerts of each connection in a round of comparing speeds.
@@ -125,9 +128,4 @@ fn run(server: &Server, connections: usize, alerts: usize, interval: Duration) -
         .into_iter()
         .map(|one| one.join().expect("a connection"));
     times.flatten().collect()
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_unstable_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
 }

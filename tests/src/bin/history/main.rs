@@ -10,7 +10,10 @@ mod load;
 
 use std::{fs, path::Path, time::Instant};
 
-use tests::harness::{Directory, LONG, Mockup, Scratch, Server, ServerOptions, free_address};
+use tests::{
+    figures::{head, row},
+    harness::{Directory, LONG, Mockup, Scratch, Server, ServerOptions, free_address},
+};
 
 /// Users, each with a channel of their own.
 const USERS: usize = 1_000;
@@ -39,7 +42,7 @@ fn main() {
         .on(&scratch.join("empty"))
         .listening(free_address());
 
-    println!("| what | figure | goal |\n|---|---|---|");
+    head();
     let server = options.start();
     directory.import(&server);
     templates(&server);
@@ -71,10 +74,6 @@ fn main() {
     small.stop();
     full.stop();
     load::trimming(&options);
-}
-
-fn row(what: &str, figure: &str, goal: &str) {
-    println!("| {what} | {figure} | {goal} |");
 }
 
 /// An alert to each user, delivered: the rows that all others are copies of.

@@ -1,8 +1,11 @@
 //! What an alert costs, with a small and with a large directory.
 
-use tests::harness::{Alert, LONG, Load, Outcome, Server};
+use tests::{
+    figures::{machine::cpu_time, median, row},
+    harness::{Alert, LONG, Load, Outcome, Server},
+};
 
-use crate::{USERS, machine::cpu_time, numbers::median, row};
+use crate::USERS;
 
 const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 16;

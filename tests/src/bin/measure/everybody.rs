@@ -11,13 +11,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tests::harness::{Alert, Connection, Mockup, Outcome, ServerOptions, post, wait_for};
-
-use crate::{
-    USERS,
-    numbers::{Times, ms},
-    row,
+use tests::{
+    figures::{Times, ms, row},
+    harness::{Alert, Connection, Mockup, Outcome, ServerOptions, post, wait_for},
 };
+
+use crate::USERS;
 
 /// How often somebody posts meanwhile.
 const INTERVAL: Duration = Duration::from_millis(20);

@@ -8,13 +8,11 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tests::harness::{
-    Alert, Connection, Directory, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
-};
-
-use crate::{
-    numbers::{Times, median},
-    row,
+use tests::{
+    figures::{Times, median, row},
+    harness::{
+        Alert, Connection, Directory, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
+    },
 };
 
 const DESTINATIONS: usize = 200;

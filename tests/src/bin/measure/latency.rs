@@ -9,11 +9,12 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::json;
-use tests::harness::{
-    Alert, Connection, Directory, LONG, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
+use tests::{
+    figures::{Times, row},
+    harness::{
+        Alert, Connection, Directory, LONG, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
+    },
 };
-
-use crate::{numbers::Times, row};
 
 const DESTINATIONS: usize = 200;
 const ALERTS: usize = 300;

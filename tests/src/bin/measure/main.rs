@@ -7,15 +7,14 @@ mod cost;
 mod everybody;
 mod isolation;
 mod latency;
-mod machine;
-mod numbers;
 mod storm;
 
 use std::time::Instant;
 
-use tests::harness::{Directory, Mockup, Scratch, ServerOptions};
-
-use numbers::{Times, ms};
+use tests::{
+    figures::{Times, head, machine, ms, row},
+    harness::{Directory, Mockup, Scratch, ServerOptions},
+};
 
 const USERS: usize = 100_000;
 const GROUPS: usize = 10_000;
@@ -23,7 +22,7 @@ const MEMBERS: usize = 20;
 const STARTS: usize = 20;
 
 fn main() {
-    println!("| what | figure | goal |\n|---|---|---|");
+    head();
     row(
         "cores; fdatasync of 4 KiB, median and p99",
         &machine::describe(),
@@ -34,10 +33,6 @@ fn main() {
     storm::measure();
     isolation::measure();
     large_directory();
-}
-
-fn row(what: &str, figure: &str, goal: &str) {
-    println!("| {what} | {figure} | {goal} |");
 }
 
 fn start_and_idle() {

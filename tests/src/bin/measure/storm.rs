@@ -8,13 +8,12 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::json;
-use tests::harness::{
-    Alert, Connection, Directory, Message, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
-};
-
-use crate::{
-    numbers::{Times, ms},
-    row,
+use tests::{
+    figures::{Times, ms, row},
+    harness::{
+        Alert, Connection, Directory, Message, Mockup, Outcome, Scratch, ServerOptions, post,
+        wait_for,
+    },
 };
 
 const ALERTS: usize = 5_000;

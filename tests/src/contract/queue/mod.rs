@@ -65,6 +65,7 @@ macro_rules! queue_contract {
             caught_up_is_said_once_and_after_everything_from_before
             caught_up_waits_for_what_waits_as_well
             what_was_received_and_not_settled_comes_again_after_a_restart
+            a_warning_comes_with_the_place_that_it_goes_to_before_and_after_a_restart
 
             what_has_ended_never_comes_again
             a_repeated_settlement_of_what_has_ended_changes_nothing
@@ -87,6 +88,7 @@ macro_rules! queue_contract {
             an_unparked_delivery_that_is_settled_is_parked_no_longer
             what_waits_after_it_was_parked_comes_first_after_a_restart
             an_empty_lane_has_nothing_to_unpark
+            the_places_of_parked_deliveries_are_known_by_their_ids
 
             a_digest_comes_again_after_a_restart_word_for_word_and_its_members_do_not
             a_folded_delivery_is_not_received_again_in_this_process

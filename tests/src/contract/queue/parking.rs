@@ -1,6 +1,9 @@
 //! What parking promises: deliveries that stay on disk until their lane asks.
 
-use common::Severity::{High, Low, Normal};
+use common::{
+    DestinationId,
+    Severity::{High, Low, Normal},
+};
 use consumer::domain::{Lease, Outcome, Progress};
 
 use super::{
@@ -173,4 +176,14 @@ pub async fn an_empty_lane_has_nothing_to_unpark<Q: QueueUnderTest>() {
     assert!(rig.unpark(&high[0], None, 10).await.is_empty());
     let after = Some(all[0].position);
     assert!(rig.unpark(&all[0], after, 10).await.is_empty());
+}
+
+pub async fn the_places_of_parked_deliveries_are_known_by_their_ids<Q: QueueUnderTest>() {
+    let (rig, all) = one_lane::<Q>(1).await;
+    let rig = rig.restart().await;
+    let place = &all[0].destination;
+    let asked = vec![place.id, DestinationId(1), place.id.for_warnings()];
+    let mut found = rig.ports.deliveries.destinations(asked).await.unwrap();
+    found.sort_by_key(|destination| destination.id);
+    assert_eq!(found, [(**place).clone(), place.for_warnings()]);
 }

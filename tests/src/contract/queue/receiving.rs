@@ -1,6 +1,6 @@
 //! What receiving promises: order, once, and after a restart.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use common::Severity::{self, High, Low, Normal};
 use consumer::{domain::Outcome, ports::Received};
@@ -208,4 +208,26 @@ pub async fn what_was_received_and_not_settled_comes_again_after_a_restart<Q: Qu
     assert_eq!(positions(&rig.receive_all().await), unsettled);
     let mut rig = rig.restart().await;
     assert_eq!(positions(&rig.receive_all().await), unsettled);
+}
+
+pub async fn a_warning_comes_with_the_place_that_it_goes_to_before_and_after_a_restart<
+    Q: QueueUnderTest,
+>() {
+    let mut rig = Rig::<Q>::with_users(1).await;
+    let mut deliveries = rig.deliveries(1);
+    let place = deliveries[0].destination.clone();
+    deliveries[0].destination = Arc::new(place.for_warnings());
+    rig.accept_these(High, deliveries).await;
+    rig.accept(High, 1).await;
+    let mut found = rig.receive_all().await;
+    for _ in 0..2 {
+        let [warning, other] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!(*warning.destination, place.for_warnings());
+        assert_eq!(*other.destination, *place);
+        assert_eq!(warning.credential.id, other.credential.id);
+        rig = rig.restart().await;
+        found = rig.receive_all().await;
+    }
 }

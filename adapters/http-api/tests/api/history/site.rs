@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use common::{Clock, SystemClock, UtcMillis};
+use common::{Clock, SystemClock, UtcMillis, mishap::Unheard};
 use consumer::{
     domain::{Attempt, AttemptResult, Lease, Outcome, Settlement},
     ports::{DeliveryQueue, Received},
@@ -21,7 +21,7 @@ use sqlite::{Settings, Store, Synchronous};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::support::{Answer, ONE, TWO, request};
+use crate::support::{Answer, FakeDestinations, ONE, TWO, request};
 
 pub(super) struct Site {
     pub(super) router: Router,
@@ -59,11 +59,13 @@ impl Site {
             store.queue.clone(),
             clock.clone(),
             AlertMetrics::default(),
+            Arc::new(Unheard),
         );
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             history: store.history.clone(),
             control: store.control.clone(),
+            destinations: Arc::new(FakeDestinations::default()),
             directory: Arc::new(DirectoryAdmin::new(store.directory.clone())),
             registry: Arc::new(Registry::default()),
             metrics: HttpMetrics::default(),

@@ -1,5 +1,6 @@
 //! The API over fakes, and what comes back from it.
 
+mod destinations;
 mod history;
 mod queue;
 mod store;
@@ -14,7 +15,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use common::SystemClock;
+use common::{SystemClock, mishap::Unheard};
 use http_api::{ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, Readiness, router};
 use http_body_util::BodyExt;
 use producer::{
@@ -25,7 +26,9 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tower::ServiceExt;
 
-pub(crate) use self::{history::BrokenHistory, queue::FakeQueue, store::FakeStore};
+pub(crate) use self::{
+    destinations::FakeDestinations, history::BrokenHistory, queue::FakeQueue, store::FakeStore,
+};
 
 /// The id `1111…`, of the sample's first user and first group.
 pub(crate) const ONE: &str = "11111111-1111-1111-1111-111111111111";
@@ -39,6 +42,7 @@ pub(crate) struct Api {
     pub(crate) router: Router,
     pub(crate) store: Arc<FakeStore>,
     pub(crate) queue: Arc<FakeQueue>,
+    pub(crate) destinations: Arc<FakeDestinations>,
     pub(crate) readiness: Readiness,
 }
 
@@ -50,6 +54,7 @@ impl Api {
     pub(crate) fn with(log_http: LogHttp, body_timeout: Duration) -> Self {
         let store = Arc::new(FakeStore::sample());
         let queue = Arc::new(FakeQueue::default());
+        let destinations = Arc::new(FakeDestinations::default());
         let readiness = Readiness::default();
         let mut registry = Registry::default();
         let alert_metrics = AlertMetrics::default();
@@ -57,12 +62,19 @@ impl Api {
         let metrics = HttpMetrics::default();
         metrics.register(&mut registry);
         let clock = Arc::new(SystemClock::start());
-        let alerts = Alerts::new(store.clone(), queue.clone(), clock, alert_metrics);
+        let alerts = Alerts::new(
+            store.clone(),
+            queue.clone(),
+            clock,
+            alert_metrics,
+            Arc::new(Unheard),
+        );
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(store.clone())),
             history: Arc::new(BrokenHistory),
             control: Arc::new(BrokenHistory),
+            destinations: destinations.clone(),
             registry: Arc::new(registry),
             metrics,
             readiness: readiness.clone(),
@@ -73,6 +85,7 @@ impl Api {
             router,
             store,
             queue,
+            destinations,
             readiness,
         }
     }

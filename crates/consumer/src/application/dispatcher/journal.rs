@@ -1,7 +1,12 @@
 //! One log line for each attempt: who, how often, how it ended. Never the text
-//! and never the token.
+//! and never the token. And one for each breaker that opens or closes.
 
-use crate::domain::{Attempt, Lease, Outcome, Settlement};
+use common::status::BreakerState;
+
+use crate::{
+    application::engine::BreakerChange,
+    domain::{Attempt, Lease, Outcome, Settlement},
+};
 
 /// Writes the line. What is merely parked gets none.
 pub(super) fn write(settlement: &Settlement, lease: &Lease) {
@@ -71,6 +76,19 @@ pub(super) fn write(settlement: &Settlement, lease: &Lease) {
             error = reason.as_str(),
             "delivery",
         ),
+    }
+}
+
+/// Writes the line of a breaker. Its probes get none: their attempts have theirs.
+pub(super) fn breaker(change: &BreakerChange) {
+    let kind = change.of.kind();
+    let name = change.of.name();
+    match (change.from, change.to) {
+        (BreakerState::Closed, _) => {
+            tracing::warn!(kind, name, error = &*change.error, "breaker opened");
+        }
+        (_, BreakerState::Closed) => tracing::info!(kind, name, "breaker closed"),
+        _ => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! The async shell around the engine: performs what it decides, tells it what
 //! happened. It decides nothing itself.
 
+mod inspector;
 mod journal;
 mod limits;
 mod recorder;
@@ -16,17 +17,23 @@ use std::{
     time::Duration,
 };
 
-use common::Clock;
-use tokio::sync::{mpsc, watch};
+use common::{Clock, Mishap, Mishaps, Severity, status::BreakerState};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
-    application::engine::{Action, ChannelTraits, Engine, EngineSettings, Event},
+    application::engine::{Action, BreakerChange, ChannelTraits, Engine, EngineSettings, Event},
+    domain::{Lease, Outcome},
     metrics::{DeliveryMetrics, Share},
     ports::{Channel, Credentials, DeliveryQueue, QueueError, Received},
 };
+use inspector::Question;
 use recorder::{Closed, Recorder};
 use request::Told;
 
+pub use inspector::{Inspector, NobodyDelivers};
 pub use limits::{Limits, Permit};
 
 /// How long to leave the queue alone after it failed.
@@ -37,6 +44,10 @@ const LAST_RECORD: Duration = Duration::from_secs(2);
 
 /// Events taken in before the engine is asked again what to do.
 const EVENTS_AT_ONCE: usize = 256;
+
+/// Between two answers to those who ask how destinations stand: they get a twentieth of
+/// the time at most, however many ask.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(10);
 
 /// What the dispatcher works with.
 pub struct Outside {
@@ -53,6 +64,8 @@ pub struct Outside {
     /// Limits that this dispatcher shares with others of its process; `None` where there
     /// is no other, since its engine has its own.
     pub limits: Option<Arc<Limits>>,
+    /// Where it is told that telling failed.
+    pub mishaps: Arc<dyn Mishaps>,
 }
 
 impl fmt::Debug for Outside {
@@ -69,6 +82,8 @@ impl fmt::Debug for Outside {
 pub struct Dispatcher {
     outside: Arc<Outside>,
     engine: Engine,
+    inspector: Inspector,
+    questions: mpsc::Receiver<Question>,
 }
 
 type Receiving<'a> = Pin<Box<dyn Future<Output = Result<Received, QueueError>> + Send + 'a>>;
@@ -93,10 +108,18 @@ impl Dispatcher {
             channels: channels.collect(),
             ..settings
         };
+        let (inspector, questions) = Inspector::new(outside.queue.clone());
         Self {
             outside: Arc::new(outside),
             engine: Engine::new(settings, seed),
+            inspector,
+            questions,
         }
+    }
+
+    /// Where to ask how destinations stand, once it runs.
+    pub fn inspector(&self) -> Inspector {
+        self.inspector.clone()
     }
 
     /// Delivers until `shutdown` completes or the queue closes; then begins no
@@ -124,6 +147,7 @@ impl Dispatcher {
         let (stopping, stopped) = watch::channel(false);
         let mut not_begun = 0;
         let mut share = outside.metrics.share();
+        let mut answers_from = pin!(tokio::time::sleep(Duration::ZERO));
 
         let parked = outside.queue.parked().await?;
         self.engine
@@ -186,6 +210,11 @@ impl Dispatcher {
                         }
                     }
                 }
+                Some(question) = self.questions.recv(), if answers_from.is_elapsed() => {
+                    question.answer(&self.engine, outside.clock.now());
+                    answers_from.as_mut().reset(Instant::now() + BETWEEN_ANSWERS);
+                }
+                () = &mut answers_from, if !answers_from.is_elapsed() => {}
                 () = sleep_for(sleep) => {}
                 () = &mut shutdown, if !draining => {
                     draining = true;
@@ -234,8 +263,12 @@ impl Dispatcher {
                         lease.carries(),
                     );
                     journal::write(&settlement, &lease);
+                    if let Outcome::Dead { reason } = &settlement.outcome {
+                        self.died(&lease, reason);
+                    }
                     recorder.add(settlement);
                 }
+                Action::Report(change) => self.breaker_changed(change),
                 Action::Unpark {
                     destination,
                     severity,
@@ -270,6 +303,36 @@ impl Dispatcher {
             }
         }
         share.holds(self.engine.counts(), self.engine.oldest());
+    }
+
+    /// Deliveries were given up.
+    fn died(&self, lease: &Lease, reason: &str) {
+        let deliveries = lease.by_severity();
+        let kind = &lease.destination.kind;
+        self.outside.metrics.died(kind, deliveries);
+        let high = deliveries[usize::from(Severity::High.code())];
+        // A warning is not warned of.
+        if high > 0 && !lease.destination.id.is_for_warnings() {
+            self.outside.mishaps.happened(Mishap::HighDied {
+                deliveries: high,
+                delivery: lease.delivery_id(),
+                place: lease.destination.hinted().into(),
+                reason: reason.into(),
+            });
+        }
+    }
+
+    fn breaker_changed(&self, change: BreakerChange) {
+        self.outside.metrics.breaker_changed(&change);
+        journal::breaker(&change);
+        // One known from an earlier run was told of then.
+        if let (BreakerState::Closed, Some(because_of)) = (change.from, change.because_of) {
+            self.outside.mishaps.happened(Mishap::BreakerOpened {
+                of: change.of,
+                error: change.error,
+                by_warning: because_of.is_for_warnings(),
+            });
+        }
     }
 }
 

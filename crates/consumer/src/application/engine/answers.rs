@@ -151,6 +151,7 @@ impl Engine {
         now: Now,
     ) -> CredentialVerdict {
         let id = held.credential();
+        let before = self.credentials.state(id);
         let mut verdict = CredentialVerdict::default();
         match answer {
             Answer::Accepted { .. } => {
@@ -176,11 +177,13 @@ impl Engine {
             }
             Answer::MaybeAccepted { .. } => self.credentials.in_doubt(id, now.mono),
         }
+        self.note_credential(id, before, Some(lane));
         verdict
     }
 
     /// What an answer means for the host that gave it, or gave none.
     fn judge_host(&mut self, id: HostId, lane: DestinationId, answer: &Answer, now: Now) {
+        let before = self.host_state(id);
         let opens = self.schedule.change(id, |host| match answer {
             Answer::Accepted { .. } => {
                 host.succeeded(now.mono);
@@ -206,6 +209,7 @@ impl Engine {
             });
             self.breakers.insert((until, id));
         }
+        self.note_host(id, before, Some(lane));
         self.schedule.hosts.forget_if_unneeded(id);
     }
 

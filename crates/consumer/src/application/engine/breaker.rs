@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use common::DestinationId;
+use common::{DestinationId, status::BreakerState};
 
 /// Distinct lanes that a [`Tally`] remembers.
 const REMEMBERED: usize = 32;
@@ -41,28 +41,6 @@ enum State {
     },
 }
 
-/// A breaker's state, for those who watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BreakerState {
-    /// Everything passes.
-    Closed,
-    /// Nothing passes.
-    Open,
-    /// One request tries whether it works again.
-    HalfOpen,
-}
-
-impl BreakerState {
-    /// The word for records, metrics and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            BreakerState::Closed => "closed",
-            BreakerState::Open => "open",
-            BreakerState::HalfOpen => "half_open",
-        }
-    }
-}
-
 impl Breaker {
     pub(super) fn is_closed(&self) -> bool {
         self.state == State::Closed
@@ -82,6 +60,11 @@ impl Breaker {
             State::Open { .. } => BreakerState::Open,
             State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
+    }
+
+    /// Failures in a row since it was last closed.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// What made it open, said last.

@@ -12,11 +12,11 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, HashMap, VecDeque},
     time::Duration,
 };
 
-use common::{CredentialId, DestinationId};
+use common::{CredentialId, DestinationId, status::BreakerState};
 
 use super::{
     breaker::{Breaker, Tally},
@@ -278,6 +278,13 @@ impl Credentials {
         None
     }
 
+    /// The credential for which something is due, if any is.
+    pub(super) fn due(&mut self, now: Duration) -> Option<CredentialId> {
+        self.next_due().filter(|at| *at <= now)?;
+        let Reverse((_, id)) = self.timers.peek()?;
+        Some(CredentialId(*id))
+    }
+
     /// Does what is due, if anything is: answers the lanes that may go on, and
     /// whether there may be more to do.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Vec<DestinationId>> {
@@ -316,21 +323,39 @@ impl Credentials {
         Some(free)
     }
 
-    /// The refused ones, for those who watch.
-    pub(super) fn breakers(&self) -> impl Iterator<Item = (CredentialId, &Breaker)> {
-        self.troubled
-            .iter()
-            .filter(|(_, troubled)| !troubled.breaker.is_closed())
-            .map(|(id, troubled)| (*id, &troubled.breaker))
+    /// The state of its breaker.
+    pub(super) fn state(&self, id: CredentialId) -> BreakerState {
+        if self.troubled.is_empty() {
+            return BreakerState::Closed;
+        }
+        let troubled = self.troubled.get(&id);
+        troubled.map_or(BreakerState::Closed, |troubled| troubled.breaker.state())
     }
 
-    /// The slowed ones with their messages a second, for those who watch.
-    pub(super) fn slowed(&self) -> BTreeMap<CredentialId, f64> {
-        self.troubled
-            .iter()
-            .filter_map(|(id, troubled)| Some((*id, troubled.slow?.per_second)))
-            .collect()
+    /// When the next message of a slowed one may go.
+    pub(super) fn next_at(&self, id: CredentialId) -> Option<Duration> {
+        Some(self.troubled.get(&id)?.slow?.next_at)
     }
+
+    /// Those in trouble, in no order, for those who watch.
+    pub(super) fn troubled(&self) -> impl Iterator<Item = Watched<'_>> {
+        self.troubled.iter().map(|(id, troubled)| Watched {
+            id: *id,
+            breaker: &troubled.breaker,
+            waiting: troubled.waiting.len(),
+            slowed_to: troubled.slow.map(|slow| slow.per_second),
+        })
+    }
+}
+
+/// A credential in trouble, for those who watch.
+pub(super) struct Watched<'a> {
+    pub(super) id: CredentialId,
+    pub(super) breaker: &'a Breaker,
+    /// Lanes with something that waits for it.
+    pub(super) waiting: usize,
+    /// Messages a second, where it is slowed.
+    pub(super) slowed_to: Option<f64>,
 }
 
 impl Troubled {
@@ -367,6 +392,11 @@ impl Troubled {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The rate that the credential is slowed to.
+    fn slowed(credentials: &Credentials) -> Option<f64> {
+        credentials.troubled().find_map(|one| one.slowed_to)
+    }
 
     const ONE: CredentialId = CredentialId(1);
 
@@ -478,7 +508,7 @@ mod tests {
     #[test]
     fn five_limited_lanes_slow_the_credential_to_half_of_what_it_sent() {
         let credentials = limited();
-        let rate = credentials.slowed()[&ONE];
+        let rate = slowed(&credentials).unwrap();
         assert!((rate - 41.0 / 4.0 / 2.0).abs() < 0.01, "{rate}");
     }
 
@@ -496,15 +526,15 @@ mod tests {
     #[test]
     fn each_minute_without_a_limit_speeds_it_up_until_it_is_as_any_other() {
         let mut credentials = limited();
-        let before = credentials.slowed()[&ONE];
+        let before = slowed(&credentials).unwrap();
         for _ in 0..10_000 {
             let Some(due) = credentials.next_due() else {
                 assert!(credentials.all_well());
                 return;
             };
             credentials.pop_due(due);
-            if let Some(rate) = credentials.slowed().get(&ONE) {
-                assert!(*rate >= before);
+            if let Some(rate) = slowed(&credentials) {
+                assert!(rate >= before);
             }
         }
         panic!("it is slowed for ever");
@@ -520,6 +550,6 @@ mod tests {
         for id in 2..=10 {
             assert!(!credentials.limited(ONE, lane(id), Duration::ZERO));
         }
-        assert!(credentials.slowed().is_empty());
+        assert!(slowed(&credentials).is_none());
     }
 }

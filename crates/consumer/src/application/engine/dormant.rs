@@ -4,11 +4,14 @@
 //! What arrives for such a lane is parked too, since it comes after what is parked
 //! already. The lane is woken when there is room and its host is well.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Bound,
+};
 
 use common::{DestinationId, Severity};
 
-use super::{hosts::HostId, lanes::BuildIdHasher};
+use super::hosts::HostId;
 
 /// Hosts looked at for one that can be woken for, at most, at a time.
 const LOOKS: usize = 64;
@@ -25,7 +28,9 @@ pub(super) struct Sleeper {
 /// All lanes that sleep, and in which order they are woken.
 #[derive(Debug, Default)]
 pub(super) struct Dormant {
-    sleepers: HashMap<DestinationId, Sleeper, BuildIdHasher>,
+    /// In order, so that whoever asks can be told a part at a time; and in less memory
+    /// than a hash map takes.
+    sleepers: BTreeMap<DestinationId, Sleeper>,
     /// For each host, those with a high delivery parked and the others; the host
     /// may be unknown. An entry whose lane is awake no longer counts.
     lines: HashMap<Option<HostId>, [VecDeque<DestinationId>; 2]>,
@@ -40,6 +45,16 @@ impl Dormant {
 
     pub(super) fn contains(&self, id: DestinationId) -> bool {
         !self.sleepers.is_empty() && self.sleepers.contains_key(&id)
+    }
+
+    /// Those after `after` in the order of their ids; all for `None`.
+    pub(super) fn after(
+        &self,
+        after: Option<DestinationId>,
+    ) -> impl Iterator<Item = (DestinationId, &Sleeper)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = self.sleepers.range((from, Bound::Unbounded));
+        found.map(|(id, sleeper)| (*id, sleeper))
     }
 
     /// Counts parked deliveries of a lane that sleeps, or falls asleep by this;
@@ -107,7 +122,7 @@ impl Dormant {
 
 fn next(
     line: &mut VecDeque<DestinationId>,
-    sleepers: &mut HashMap<DestinationId, Sleeper, BuildIdHasher>,
+    sleepers: &mut BTreeMap<DestinationId, Sleeper>,
 ) -> Option<(DestinationId, Sleeper)> {
     while let Some(id) = line.pop_front() {
         if let Some(sleeper) = sleepers.remove(&id) {
@@ -159,9 +174,10 @@ mod tests {
 
     #[test]
     fn a_million_sleeping_lanes_fit_in_a_hundred_megabytes() {
-        // The map is at worst a little over half empty.
-        let entry = size_of::<(DestinationId, Sleeper)>() + 1;
-        let bytes = entry * 16 / 7 + 2 * size_of::<DestinationId>();
+        // A node of the map has room for 11 entries and holds 5 of them at least; what
+        // it needs besides is less than two entries.
+        let entry = size_of::<DestinationId>() + size_of::<Sleeper>();
+        let bytes = entry * 13 / 5 + 2 * size_of::<DestinationId>();
         assert!(bytes <= 100, "{bytes} bytes a lane");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use common::{DestinationId, Severity, UtcMillis};
+use common::{
+    DestinationId, Severity, UtcMillis,
+    status::{BreakerOf, BreakerState},
+};
 
 use crate::{
     domain::{Answer, Lease, LeaseKey, Position, Settlement, Unfolded},
@@ -84,6 +87,24 @@ pub enum Action {
         /// At most so many.
         room: usize,
     },
+    /// Tell those who watch that a breaker has changed.
+    Report(BreakerChange),
+}
+
+/// A breaker has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerChange {
+    /// Whose.
+    pub of: BreakerOf,
+    /// What it was.
+    pub from: BreakerState,
+    /// What it is now.
+    pub to: BreakerState,
+    /// What was said last; empty where nothing is known any more.
+    pub error: Box<str>,
+    /// The destination whose answer changed it; `None` where time did, or where it is
+    /// known from an earlier run.
+    pub because_of: Option<DestinationId>,
 }
 
 /// A request to begin.

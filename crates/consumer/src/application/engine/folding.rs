@@ -237,8 +237,14 @@ impl Engine {
     }
 }
 
-/// Whether a lane has more waiting than its pace carries in time.
+/// Whether a lane, of which nothing is sent in part, has more waiting than its pace
+/// carries in time.
 fn is_behind(lane: &Lane, settings: &EngineSettings) -> bool {
+    lane.current.is_none() && folds(lane, settings)
+}
+
+/// Whether what waits in a lane is folded as its turns come.
+pub(super) fn folds(lane: &Lane, settings: &EngineSettings) -> bool {
     let is_well = lane
         .trouble
         .as_ref()
@@ -248,7 +254,7 @@ fn is_behind(lane: &Lane, settings: &EngineSettings) -> bool {
         .and_then(|channel| settings.channels[channel].digest_after);
     let rate = lane.bucket.and_then(|bucket| bucket.per_second());
     match (after, rate) {
-        (Some(after), Some(rate)) if is_well && lane.current.is_none() => {
+        (Some(after), Some(rate)) if is_well => {
             lane.folding.singles == 0 && lane.waiting() as f64 > rate * after.as_secs_f64()
         }
         _ => false,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Destination, DestinationId};
+use common::{Destination, DestinationId, status::BreakerState};
 
 use super::{
     breaker::{Breaker, Tally},
@@ -115,6 +115,12 @@ impl Host {
         self.breaker().is_none_or(Breaker::is_closed)
     }
 
+    /// Its breaker's state.
+    pub(super) fn state(&self) -> BreakerState {
+        self.breaker()
+            .map_or(BreakerState::Closed, |breaker| breaker.state())
+    }
+
     /// A request begins.
     pub(super) fn begin(&mut self, is_tail: bool) {
         self.in_flight += 1;
@@ -125,11 +131,6 @@ impl Host {
     pub(super) fn end(&mut self, was_tail: bool) {
         self.in_flight -= 1;
         self.tails_in_flight -= usize::from(was_tail);
-    }
-
-    /// Requests under way.
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
     }
 
     /// Whether a request of that rank may begin. Half of them may be of tails: a tail
@@ -175,6 +176,13 @@ impl Host {
     /// The channel kind and the URL's host, if it has one.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The channel kind.
+    pub(super) fn kind(&self) -> &str {
+        self.name
+            .split_once(' ')
+            .map_or(&*self.name, |(kind, _)| kind)
     }
 
     fn is_needed(&self) -> bool {
@@ -257,11 +265,9 @@ impl Hosts {
         self.hosts.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (HostId, &Host)> {
-        (0..)
-            .zip(&self.hosts)
-            .filter_map(|(id, host)| Some((HostId(id), host.as_deref()?)))
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        self.hosts.iter().flatten().count()
     }
 }
 
@@ -297,7 +303,11 @@ mod tests {
         let mut hosts = Hosts::default();
         let one = hosts.enter(&to("https://example.org/a"));
         assert_eq!(hosts.enter(&to("https://example.org/b?c")), one);
-        assert_eq!(hosts.get(one).unwrap().name(), "slack https://example.org");
+        let host = hosts.get(one).unwrap();
+        assert_eq!(
+            (host.name(), host.kind()),
+            ("slack https://example.org", "slack")
+        );
         for other in ["https://example.org:444/a", "http://example.org/a", ""] {
             assert_ne!(hosts.enter(&to(other)), one, "{other}");
         }
@@ -313,7 +323,7 @@ mod tests {
         hosts.leave(one);
         assert!(hosts.get(one).is_none());
         assert_eq!(hosts.enter(&to("https://b")), one);
-        assert_eq!(hosts.iter().count(), 1);
+        assert_eq!(hosts.count(), 1);
     }
 
     #[test]

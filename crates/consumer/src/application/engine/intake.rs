@@ -1,6 +1,8 @@
 //! What comes in: deliveries received, parked, or fetched from where they were
 //! parked.
 
+use std::time::Duration;
+
 use common::{DestinationId, Now, Severity};
 
 use super::{
@@ -249,9 +251,14 @@ impl Engine {
         let wait = lease.progress.wait;
         let held = Held::new(lease, now, age, &self.settings);
         self.look_when_old(&held, now);
-        let Some(lane) = self.lanes.get_mut(held.key().destination) else {
+        let id = held.key().destination;
+        let asked_of_place = self.asked_of_place(id);
+        let Some(lane) = self.lanes.get_mut(id) else {
             return;
         };
+        if let Some(until) = asked_of_place.filter(|until| *until > now.mono) {
+            lane.rest(until, true);
+        }
         let Some(wait) = wait else {
             lane.insert(held);
             return;
@@ -265,8 +272,11 @@ impl Engine {
         match wait.fault {
             Fault::Payload => lane.set_aside(held, until),
             Fault::Credential => {
-                self.credentials.restore(held.credential(), now.mono, until);
+                let credential = held.credential();
                 lane.insert_blocked(held);
+                let before = self.credentials.state(credential);
+                self.credentials.restore(credential, now.mono, until);
+                self.note_credential(credential, before, None);
             }
             Fault::Destination | Fault::Host | Fault::Unclear => {
                 lane.restore(held.attempts);
@@ -274,6 +284,16 @@ impl Engine {
                 lane.insert(held);
             }
         }
+    }
+
+    /// Until when the place of a destination for warnings has asked to be left alone:
+    /// that holds for whatever goes there.
+    fn asked_of_place(&self, id: DestinationId) -> Option<Duration> {
+        if !id.is_for_warnings() {
+            return None;
+        }
+        let lane = self.lanes.get(id.place())?;
+        Some(lane.trouble.as_ref()?.asked_until())
     }
 
     pub(super) fn unparked(

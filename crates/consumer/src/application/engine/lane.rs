@@ -143,6 +143,16 @@ impl Trouble {
     pub(super) fn until(&self) -> Duration {
         self.until
     }
+
+    /// The service asked for this much of it.
+    pub(super) fn asked_until(&self) -> Duration {
+        self.asked_until
+    }
+
+    /// When the first of the failures was, in this process.
+    pub(super) fn since(&self) -> Option<Duration> {
+        self.since
+    }
 }
 
 /// A lane. Exists only while something waits, is under way, is parked, or must be

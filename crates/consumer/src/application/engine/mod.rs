@@ -21,6 +21,7 @@ mod answers;
 mod backoff;
 mod breaker;
 mod cancel;
+mod changes;
 mod credentials;
 mod digest;
 mod dormant;
@@ -37,7 +38,7 @@ mod pace;
 mod parking;
 mod schedule;
 mod settings;
-mod snapshot;
+mod status;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -50,10 +51,8 @@ use std::{
 use common::{DestinationId, Now, UtcMillis};
 use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
 
-pub use breaker::BreakerState;
-pub use event::{Action, Answered, Counts, Event, SendOrder, Ticket};
+pub use event::{Action, Answered, BreakerChange, Counts, Event, SendOrder, Ticket};
 pub use settings::{ChannelTraits, EngineSettings};
-pub use snapshot::{CredentialView, HostView, LaneView, Snapshot};
 
 use crate::domain::Position;
 use age::{Ages, ClockWatch};
@@ -84,6 +83,10 @@ pub struct Engine {
     dormant: Dormant,
     /// Breakers of hosts that are open, by when they let a probe through.
     breakers: BTreeSet<(Duration, HostId)>,
+    /// Hosts whose breaker is not closed.
+    troubled: BTreeSet<HostId>,
+    /// Breakers that changed, to be told of.
+    changes: VecDeque<BreakerChange>,
     fetches: Fetches,
     /// Cancelled while deliveries were being fetched, which may bring them.
     cancelled: HashSet<Position>,
@@ -118,6 +121,8 @@ impl Engine {
             credentials: Credentials::default(),
             dormant: Dormant::default(),
             breakers: BTreeSet::new(),
+            troubled: BTreeSet::new(),
+            changes: VecDeque::new(),
             fetches: Fetches::default(),
             cancelled: HashSet::new(),
             outbox: Outbox::default(),
@@ -179,12 +184,18 @@ impl Engine {
         if let Some(settle) = self.outbox.next() {
             return Some(settle);
         }
+        if let Some(report) = self.next_report() {
+            return Some(report);
+        }
         if self.draining {
             return None;
         }
         self.look_at_the_old(now);
         self.let_probes_through(now);
-        while let Some(lanes) = self.credentials.pop_due(now.mono) {
+        while let Some(credential) = self.credentials.due(now.mono) {
+            let before = self.credentials.state(credential);
+            let lanes = self.credentials.pop_due(now.mono).unwrap_or_default();
+            self.note_credential(credential, before, None);
             for id in lanes {
                 self.unblock(id, now);
             }
@@ -203,6 +214,7 @@ impl Engine {
         self.next_send(now)
             .or_else(|| self.outbox.next())
             .or_else(|| self.next_fetch())
+            .or_else(|| self.next_report())
     }
 
     /// The monotonic time at which to ask for actions again, whatever happens.
@@ -384,10 +396,12 @@ impl Engine {
             && at <= now.mono
         {
             self.breakers.pop_first();
+            let before = self.host_state(id);
             self.schedule.change(id, |host| {
                 host.breaker_mut()
                     .is_some_and(|breaker| breaker.ripen(now.mono))
             });
+            self.note_host(id, before, None);
         }
     }
 

@@ -51,6 +51,18 @@ impl Bucket {
         (self.interval > 0).then(|| 1e9 / self.interval as f64)
     }
 
+    /// The same, if the next message went now.
+    pub(super) fn per_second_at(&self, now: Duration) -> Option<f64> {
+        let mut bucket = *self;
+        bucket.speed_up(now);
+        bucket.per_second()
+    }
+
+    /// Messages a second while the destination does not limit us.
+    pub(super) fn usual(&self) -> Option<f64> {
+        (self.usual > 0).then(|| 1e9 / self.usual as f64)
+    }
+
     /// From when on the next message may go.
     pub(super) fn ready_at(&self) -> Duration {
         Duration::from_nanos(self.full_at.saturating_sub(self.tolerance))

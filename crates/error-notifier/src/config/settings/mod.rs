@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
+use producer::domain::OpsTarget;
 
 pub(crate) use shared::{DatabaseSettings, KafkaSettings, WaitSettings};
 
@@ -91,6 +92,9 @@ pub(crate) struct EmbeddedSettings {
 
     #[command(flatten)]
     pub(crate) digests: DigestSettings,
+
+    #[command(flatten)]
+    pub(crate) warnings: WarningSettings,
 
     #[command(flatten)]
     pub(crate) history: HistorySettings,
@@ -235,6 +239,9 @@ pub(crate) struct DemoSettings {
     pub(crate) digests: DigestSettings,
 
     #[command(flatten)]
+    pub(crate) warnings: WarningSettings,
+
+    #[command(flatten)]
     pub(crate) history: HistorySettings,
 
     #[command(flatten)]
@@ -311,6 +318,17 @@ pub(crate) struct DigestSettings {
         value_name = "ZONE"
     )]
     pub(crate) timezone: Zone,
+}
+
+/// Who is told that telling failed.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Warnings")]
+pub(crate) struct WarningSettings {
+    /// Who is told, at most once a minute, that telling people failed: alerts that reached
+    /// nobody, high deliveries that died, breakers that opened, a full disk; a target such
+    /// as @user, @@group or @all [default: nobody]
+    #[arg(long, env = "ERROR_NOTIFIER_OPS_TARGET", value_name = "TARGET", value_parser = values::ops_target)]
+    pub(crate) ops_target: Option<OpsTarget>,
 }
 
 /// How webhooks are called.

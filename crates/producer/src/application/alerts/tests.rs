@@ -61,8 +61,19 @@ impl AlertQueue for Recorder {
     }
 }
 
+/// Remembers what was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<Mishap>>);
+
+impl Mishaps for Told {
+    fn happened(&self, mishap: Mishap) {
+        self.0.lock().unwrap().push(mishap);
+    }
+}
+
 struct Rig {
     alerts: Alerts,
+    mishaps: Arc<Told>,
     queue: Arc<Recorder>,
     metrics: AlertMetrics,
 }
@@ -83,14 +94,17 @@ impl Rig {
             taken: Mutex::default(),
         });
         let metrics = AlertMetrics::default();
+        let mishaps = Arc::new(Told::default());
         let alerts = Alerts::new(
             Arc::new(Fixed(Arc::new(directory))),
             queue.clone(),
             Arc::new(StoppedClock),
             metrics.clone(),
+            mishaps.clone(),
         );
         Self {
             alerts,
+            mishaps,
             queue,
             metrics,
         }
@@ -262,6 +276,27 @@ async fn an_alert_that_reaches_nobody_is_accepted_and_counted_as_such() {
         rig.metric("alerts_reached_nobody_total"),
         ["alerts_reached_nobody_total 1"]
     );
+    let in_vain = Mishap::ReachedNobody {
+        alert: AlertId(receipt.alert_id),
+        target: "@eve".into(),
+    };
+    assert_eq!(*rig.mishaps.0.lock().unwrap(), [in_vain]);
+}
+
+#[tokio::test]
+async fn an_alert_that_reaches_somebody_or_was_accepted_earlier_is_no_mishap() {
+    let rig = Rig::new();
+    rig.accept(&["@ann", "@eve"]).await.unwrap();
+    let replayed = Rig::answering(Ok(Acceptance::Replayed {
+        answer: format!(
+            r#"{{"userCount":0,"alertId":"{}","unknownTargets":["@eve"]}}"#,
+            Uuid::nil()
+        ),
+    }));
+    replayed.accept_with_key(request(&["@eve"])).await.unwrap();
+    for rig in [rig, replayed] {
+        assert!(rig.mishaps.0.lock().unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

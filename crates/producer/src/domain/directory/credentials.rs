@@ -22,7 +22,9 @@ impl Directory {
                 .flat_map(|user| user.destinations.iter())
         };
         let kind = &destination.kind;
-        let here = places().find(|place| place.destination.id == destination.id);
+        // Warnings go to the same place with the same credential.
+        let id = destination.id.place();
+        let here = places().find(|place| place.destination.id == id);
         let alike = || {
             kind.has_credentials_of_users()
                 .then(|| places().find(|place| place.destination.kind == *kind))

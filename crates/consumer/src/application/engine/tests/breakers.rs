@@ -286,30 +286,3 @@ fn what_an_earlier_run_parked_for_a_failing_host_falls_asleep_again() {
     assert_eq!(bench.engine.lanes.len(), 5);
     assert_eq!(bench.engine.counts().parked, 10);
 }
-
-#[test]
-fn who_is_left_alone_and_why_can_be_seen() {
-    let mut bench = host_down(5);
-    bench.receive([with_credential(lease_at(9, Severity::Low, "other", "a"), 2)]);
-    bench.answer(fails(Fault::Credential));
-    let snapshot = bench.engine.snapshot(bench.now);
-    let hosts: Vec<_> = snapshot
-        .hosts
-        .iter()
-        .map(|host| (&*host.name, host.breaker, &*host.error))
-        .collect();
-    assert_eq!(
-        hosts,
-        [
-            ("slack", BreakerState::Open, "broken"),
-            ("slack https://other", BreakerState::Closed, "")
-        ]
-    );
-    let refused = &snapshot.credentials[0];
-    assert_eq!(
-        (refused.id, refused.breaker, &*refused.error),
-        (CredentialId(2), BreakerState::Open, "broken")
-    );
-    assert_eq!(snapshot.lanes.len(), 5);
-    assert!(snapshot.lanes.iter().all(|lane| lane.failures == 1));
-}

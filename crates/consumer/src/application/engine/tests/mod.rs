@@ -3,11 +3,14 @@
 mod age;
 mod breakers;
 mod cancel;
+mod changes;
 mod digests;
 mod faults;
 mod memory;
 mod order;
 mod pace;
+mod status;
+mod warnings;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -168,6 +171,7 @@ struct Bench {
     sends: VecDeque<SendOrder>,
     settled: Vec<Settlement>,
     unparks: VecDeque<(DestinationId, Severity, Option<Position>, usize)>,
+    changes: Vec<BreakerChange>,
     disk_is_slow: bool,
 }
 
@@ -188,6 +192,7 @@ impl Bench {
             sends: VecDeque::new(),
             settled: Vec::new(),
             unparks: VecDeque::new(),
+            changes: Vec::new(),
             disk_is_slow: false,
         }
     }
@@ -226,6 +231,7 @@ impl Bench {
                 } => {
                     self.unparks.push_back((destination, severity, after, room));
                 }
+                Action::Report(change) => self.changes.push(change),
             }
         }
     }

@@ -24,6 +24,7 @@ use super::{
     loading::{Loaded, load},
     partition::Partition,
     pump,
+    reader::Reader,
     shared::Shared,
 };
 
@@ -104,6 +105,13 @@ pub(super) enum End {
     Lost,
 }
 
+/// A partition that was taken over, and is being read.
+pub(super) struct Taken {
+    pub(super) reader: Reader,
+    /// Aborted with this.
+    pumps: JoinSet<()>,
+}
+
 /// Takes a partition over and delivers what is in it until `stop`, or until it is lost.
 /// `found` is set once it is taken over.
 pub(super) async fn run(
@@ -113,9 +121,39 @@ pub(super) async fn run(
     stop: watch::Receiver<bool>,
     found: Arc<OnceLock<Arc<Partition>>>,
 ) -> End {
-    let Some(loaded) = unless(stop.clone(), take_over(number, &shared)).await else {
+    let taken = take(number, &shared, stop.clone(), &found).await;
+    let (Some(mut taken), Some(partition)) = (taken, found.get()) else {
         return End::Stopped;
     };
+    tracing::info!(partition = number, "this process has the partition");
+    let seed = uuid::Uuid::new_v4().as_u128() as u64;
+    let dispatcher = Dispatcher::new(outward.outside(partition), outward.engine.clone(), seed);
+    let delivering = dispatcher.run(stopped(stop), outward.delivering.drain);
+    let end = tokio::select! {
+        biased;
+        () = partition.over() => End::Lost,
+        ended = delivering => match ended {
+            Ok(()) => End::Stopped,
+            Err(_) => End::Lost,
+        },
+    };
+    taken.pumps.shutdown().await;
+    if matches!(end, End::Stopped) {
+        // So that the next owner has less to read.
+        if let Err(error) = partition.chores().await {
+            tracing::debug!(%error, "rows could not be buried");
+        }
+    }
+    end
+}
+
+/// Takes a partition over and begins to read it; `None` where it is stopped before.
+pub(super) async fn take(
+    number: i32,
+    shared: &Arc<Shared>,
+    stop: watch::Receiver<bool>,
+    found: &OnceLock<Arc<Partition>>,
+) -> Option<Taken> {
     let Loaded {
         reader,
         ledger,
@@ -125,11 +163,9 @@ pub(super) async fn run(
         control,
         control_from,
         control_end,
-    } = loaded;
-    let partition = Arc::new(Partition::new(number, Arc::clone(&shared), ledger, spill));
-    // It is set once, here.
-    let _ = found.set(Arc::clone(&partition));
-    // Aborted with this.
+    } = unless(stop.clone(), take_over(number, shared)).await?;
+    let partition = Partition::new(number, Arc::clone(shared), ledger, spill);
+    let partition = Arc::clone(found.get_or_init(|| Arc::new(partition)));
     let mut pumps = JoinSet::new();
     let ready = async {
         // A commit that succeeds proves that it may.
@@ -148,30 +184,8 @@ pub(super) async fn run(
         pumps.spawn(pump::deliveries(Arc::clone(&partition), Feed::Main, main));
         pumps.spawn(chores(Arc::clone(&partition)));
     };
-    if unless(stop.clone(), ready).await.is_none() {
-        return End::Stopped;
-    }
-    tracing::info!(partition = number, "the partition is this process's");
-    let seed = uuid::Uuid::new_v4().as_u128() as u64;
-    let dispatcher = Dispatcher::new(outward.outside(&partition), outward.engine.clone(), seed);
-    let delivering = dispatcher.run(stopped(stop), outward.delivering.drain);
-    let end = tokio::select! {
-        biased;
-        () = partition.over() => End::Lost,
-        ended = delivering => match ended {
-            Ok(()) => End::Stopped,
-            Err(_) => End::Lost,
-        },
-    };
-    pumps.shutdown().await;
-    drop(reader);
-    if matches!(end, End::Stopped) {
-        // So that the next owner has less to read.
-        if let Err(error) = partition.chores().await {
-            tracing::debug!(%error, "rows could not be buried");
-        }
-    }
-    end
+    unless(stop, ready).await?;
+    Some(Taken { reader, pumps })
 }
 
 async fn take_over(number: i32, shared: &Shared) -> Loaded {

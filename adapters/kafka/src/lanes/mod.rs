@@ -17,7 +17,9 @@
 //! | `writer.rs` | the producer |
 //! | `lane.rs` | a partition from its assignment to its end, with an engine of its own |
 //! | `membership.rs`, `session.rs`, `fence.rs` | the group: who has what, what is committed, and whether that is still so |
+//! | `alone.rs` | a partition without a group |
 
+mod alone;
 mod fence;
 mod health;
 mod lane;
@@ -38,6 +40,7 @@ use std::{fmt, future::Future, path::PathBuf, pin::pin, sync::Arc};
 use rdkafka::consumer::Consumer;
 use tokio::sync::mpsc::unbounded_channel;
 
+pub use alone::Alone;
 pub use health::Health;
 pub use lane::Delivering;
 

@@ -1,6 +1,7 @@
 //! The queue of one partition, from its assignment to its revocation.
 
 use std::{
+    future::Future,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -73,6 +74,13 @@ impl Partition {
     /// Something was read, or changed.
     pub(super) fn wake(&self) {
         self.arrival.notify_waiters();
+    }
+
+    /// Resolves once something was read, or changed, after this call.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + '_ {
+        let mut changed = Box::pin(self.arrival.notified());
+        changed.as_mut().enable();
+        changed
     }
 
     /// Another process may have it: nothing is sent or written any more.

@@ -25,7 +25,7 @@ use common::wire::{Place, VERSION};
 /// How long one question to a broker may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
-type LaneConsumer = StreamConsumer<Events>;
+pub(super) type LaneConsumer = StreamConsumer<Events>;
 
 /// A client for one partition number from its assignment to its revocation. It is no
 /// member of the group: what it reads it is told.
@@ -163,6 +163,11 @@ impl Reader {
         position.add_partition_offset(topic, self.partition, Offset::Offset(offset as i64))?;
         self.consumer.incremental_assign(&position)?;
         Ok(Stream(queue))
+    }
+
+    /// The client.
+    pub(super) fn consumer(&self) -> Arc<LaneConsumer> {
+        Arc::clone(&self.consumer)
     }
 
     /// Reads a topic no more.

@@ -262,6 +262,11 @@ impl Ledger {
         self.tracks[feed.index()].read_to_the_end();
     }
 
+    /// The offset of a topic that is read next.
+    pub fn next_offset(&self, feed: Feed) -> u64 {
+        self.tracks[feed.index()].next()
+    }
+
     /// What is parked, by lane and severity.
     pub fn parked(&self) -> Vec<ParkedLane> {
         self.parked.lanes()

@@ -82,6 +82,11 @@ impl Track {
         self.next = self.next.max(self.end);
     }
 
+    /// The offset that is read next.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Whether all is read that was there at the assignment.
     pub(super) fn is_past_the_end(&self) -> bool {
         self.next >= self.end

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod destination;
 pub mod gtid;
 pub mod ids;
+pub mod packed;
 pub mod secret;
 pub mod severity;
 pub mod wire;

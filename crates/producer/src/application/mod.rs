@@ -2,7 +2,9 @@
 
 pub mod alerts;
 pub mod directory;
+pub mod remote_control;
 pub mod transfer;
 
 pub use alerts::{AlertReceipt, AlertRequest, Alerts, Preview};
 pub use directory::DirectoryAdmin;
+pub use remote_control::RemoteControl;

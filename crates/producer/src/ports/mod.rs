@@ -1,13 +1,18 @@
 //! What the producer needs from the outside.
 
+mod consumers;
 mod control;
+mod control_store;
 mod directory;
 mod history;
 mod queue;
+mod record;
 
+pub use consumers::{AskError, ConsumerRequest, Consumers, ReplayRequest};
 pub use control::{
-    Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection,
+    Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection, Stage,
 };
+pub use control_store::{Claim, ControlStore, Ended, OpenAlert};
 pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
     AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,
@@ -15,3 +20,4 @@ pub use history::{
     DigestRecord, Event, EventId, Events, Happening, History, HistoryError, StateCounts,
 };
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
+pub use record::{AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, SAME_ALERT_WITHIN};

@@ -25,7 +25,11 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tower::ServiceExt;
 
-pub(crate) use self::{history::BrokenHistory, queue::FakeQueue, store::FakeStore};
+pub(crate) use self::{
+    history::{BrokenHistory, RemoteConsumers},
+    queue::FakeQueue,
+    store::FakeStore,
+};
 
 /// The id `1111…`, of the sample's first user and first group.
 pub(crate) const ONE: &str = "11111111-1111-1111-1111-111111111111";

@@ -101,6 +101,7 @@ pub(crate) fn alert(
         gtid: Gtid::random(),
         severity,
         message: "node1 down".into(),
+        verbatim: false,
         targets: ["@all".into()].into(),
         accepted_at,
     });

@@ -308,6 +308,8 @@ pub(crate) fn opened(row: &Row<'_>, sequence: u64) -> Result<Opened, rusqlite::E
             severity: severity(row, 2)?,
             accepted_at: UtcMillis(row.get(3)?),
             message: row.get::<_, String>(4)?.into(),
+            // Messages of other producers are found in a shared queue, never here.
+            verbatim: false,
             targets: unpack_targets(row.get_ref(5)?.as_blob()?).map_err(|e| damaged(5, e))?,
         }),
         deliveries: unpack_deliveries(row.get_ref(6)?.as_blob()?)

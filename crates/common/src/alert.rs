@@ -17,6 +17,9 @@ pub struct Alert {
     pub severity: Severity,
     /// The text as the caller sent it, plain.
     pub message: Box<str>,
+    /// Whether the text is delivered as it is, without the severity before it: it
+    /// was found in the queue, from a producer that had put it there itself.
+    pub verbatim: bool,
     /// The targets as the caller named them, normalised.
     pub targets: Box<[Box<str>]>,
     /// When it was accepted.
@@ -27,7 +30,10 @@ impl Alert {
     /// What its reader sees: `[normal] node1 down`. Escaping for a provider is
     /// its channel's business.
     pub fn text(&self) -> String {
-        format!("[{}] {}", self.severity, self.message)
+        match self.verbatim {
+            true => self.message.to_string(),
+            false => format!("[{}] {}", self.severity, self.message),
+        }
     }
 }
 
@@ -91,5 +97,26 @@ impl AcceptedAlert {
     pub fn user_count(&self) -> usize {
         let recipients = self.deliveries.iter().map(|delivery| &delivery.recipients);
         count_users(recipients)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verbatim_text_is_shown_as_it_came_and_any_other_after_its_severity() {
+        let mut alert = Alert {
+            id: AlertId::generate(),
+            gtid: Gtid::random(),
+            severity: Severity::Normal,
+            message: "node1 down".into(),
+            verbatim: false,
+            targets: Box::default(),
+            accepted_at: UtcMillis(0),
+        };
+        assert_eq!(alert.text(), "[normal] node1 down");
+        alert.verbatim = true;
+        assert_eq!(alert.text(), "node1 down");
     }
 }

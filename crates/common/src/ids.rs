@@ -65,6 +65,16 @@ impl AlertId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
+    /// The id of an alert that was found as somebody else's message, written at that
+    /// time in a place that `name` names: the same whoever finds it. A UUID of version 8,
+    /// since its last bits are a hash.
+    pub fn found(written_at: UtcMillis, name: &str) -> Self {
+        let mut bytes = Uuid::new_v5(&NAMESPACE, name.as_bytes()).into_bytes();
+        let millis = u64::try_from(written_at.0).unwrap_or_default();
+        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
     /// The time that stands in the id.
     pub fn time(self) -> UtcMillis {
         time_of(self.0)
@@ -179,6 +189,15 @@ mod tests {
         let delivery = DeliveryId::of(alert, DestinationId(1), CredentialId(2));
         assert_eq!(delivery.0.get_version_num(), 8);
         assert_eq!(delivery.time(), accepted_at);
+    }
+
+    #[test]
+    fn an_alert_that_was_found_gets_the_same_id_from_whoever_finds_it() {
+        let written_at = UtcMillis(1_795_392_000_123);
+        let id = AlertId::found(written_at, "topic-0-7");
+        assert_eq!(id, AlertId::found(written_at, "topic-0-7"));
+        assert_ne!(id, AlertId::found(written_at, "topic-0-8"));
+        assert_eq!(id.time(), written_at);
     }
 
     #[test]

@@ -176,6 +176,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
             gtid: gtid.clone(),
             severity: Severity::Normal,
             message: "the text".into(),
+            verbatim: false,
             targets: Box::default(),
             accepted_at: clock.now().utc,
         }),

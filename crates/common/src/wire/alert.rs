@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Hidden, Served};
 use crate::{AlertId, CredentialId, Severity, UtcMillis};
@@ -34,6 +35,9 @@ pub struct AlertRecord {
 /// Which chunk of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertChunk {
+    /// What the chunks of one publication have in common, and those of another
+    /// publication of the same alert have not.
+    pub set: Uuid,
     /// From 1; chunks come in order.
     pub number: u32,
     /// How many there are, at least 2.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DeliveryRecord;
-use crate::{AlertId, UtcMillis};
+use crate::{AlertId, Severity, UtcMillis};
 
 /// What a person wants done about deliveries. Each partition gets its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub enum ControlRecord {
         alert_id: AlertId,
         /// Its sequence number.
         sequence: u64,
+        /// Its severity.
+        severity: Severity,
+        /// The last ordinal that it has in this partition.
+        last: u32,
     },
     /// A delivery that had ended is sent once more.
     Replay(Box<ReplayRecord>),

@@ -33,6 +33,10 @@ pub struct Contract {
     pub message: Hidden,
 }
 
+/// The most users that a delivery names: a channel shared by a whole company would
+/// not fit into a message otherwise.
+pub const MAX_SERVED: usize = 64;
+
 /// What our own messages have besides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,7 +66,7 @@ pub struct DeliveryMeta {
     pub base_url: Option<Hidden>,
     /// The version of the credential.
     pub credential_id: CredentialId,
-    /// For whom.
+    /// For whom; the first [`MAX_SERVED`] of them, all of whom the alert's record has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<Served>,
     /// Whether the text has no severity before it.

@@ -29,7 +29,7 @@ mod state;
 
 pub use alert::{AlertBody, AlertChunk, AlertRecord, RecipientDelivery};
 pub use control::{ControlRecord, ReplayRecord};
-pub use delivery::{Contract, DeliveryMeta, DeliveryRecord, Served};
+pub use delivery::{Contract, DeliveryMeta, DeliveryRecord, MAX_SERVED, Served};
 pub use hidden::Hidden;
 pub use outcome::{AttemptPart, DigestPart, OutcomePart, OutcomeRecord};
 pub use place::Place;

@@ -89,6 +89,8 @@ pub enum OutcomePart {
     Replayed {
         /// Whether the service had it already.
         repeated: bool,
+        /// The replay's offset in the topic of controls.
+        control: u64,
     },
 }
 
@@ -98,7 +100,8 @@ pub enum OutcomePart {
 pub struct DigestPart {
     /// Its id.
     pub id: Uuid,
-    /// All that it carries; with [`OutcomePart::Folded`] alone, since it never changes.
+    /// All that it carries, where it begins ([`OutcomePart::Folded`]) and where it ends:
+    /// it never changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Place>,
     /// How many of them are low, normal and high.

@@ -4,8 +4,9 @@ use super::{DeliveryRecord, Place};
 use crate::UtcMillis;
 
 /// What a delivery that has not ended must remember beyond its message: the row that
-/// it gets once it waits on its own. The last one of its place counts; none (a
-/// tombstone) says that it has ended. Read by whoever takes its partition over.
+/// it gets once it waits on its own. The last one of its place counts, unless an
+/// outcome says that it has ended since; then a tombstone follows. Read by whoever takes
+/// its partition over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateRecord {
@@ -30,7 +31,8 @@ pub struct StateRecord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "is")]
 pub enum StatePart {
-    /// It waits for its turn, and its first message need not be read again.
+    /// It waits for its turn, or for that of the next part of its text, and its first
+    /// message need not be read again.
     Queued,
     /// It waits for another attempt.
     Waiting(WaitPart),

@@ -123,6 +123,7 @@ impl World {
                 0 => "node1 down".into(),
                 _ => format!("m{}.", self.queue.next_sequence()).into(),
             },
+            verbatim: false,
             targets: Box::default(),
             accepted_at: self.clocks().utc,
         };

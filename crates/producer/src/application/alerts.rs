@@ -182,6 +182,7 @@ impl Alerts {
             gtid,
             severity,
             message: request.message,
+            verbatim: false,
             targets: request.targets,
             accepted_at,
         });

@@ -112,6 +112,7 @@ impl<S: HistoryUnderTest> Rig<S> {
             gtid: Gtid::random(),
             severity,
             message: message.into(),
+            verbatim: false,
             targets: ["@@operators".into(), "@all".into()].into(),
             accepted_at,
         });

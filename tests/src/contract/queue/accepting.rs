@@ -19,6 +19,7 @@ fn rich<Q: QueueUnderTest>(rig: &Rig<Q>) -> AcceptedAlert {
         gtid: Gtid::parse("request-1").unwrap(),
         severity: Severity::High,
         message: "노드 1\n\u{0}\"down\" 🚨".into(),
+        verbatim: false,
         targets: ["@all".into(), "@@장애알림방".into(), "".into()].into(),
         accepted_at: ManualClock::BEGINNING,
     });

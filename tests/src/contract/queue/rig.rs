@@ -85,6 +85,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
             gtid: Gtid::random(),
             severity,
             message: "node1 down".into(),
+            verbatim: false,
             targets: ["@all".into()].into(),
             accepted_at: self.clock.now().utc,
         });

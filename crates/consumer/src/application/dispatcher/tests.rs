@@ -302,6 +302,7 @@ fn lease_of(kind: ChannelKind, sequence: u64, address: &str, message: &str) -> L
             gtid: Gtid::random(),
             severity: Severity::Normal,
             message: message.into(),
+            verbatim: false,
             targets: Box::default(),
             accepted_at: UtcMillis(1_800_000_000_000),
         }),

@@ -70,6 +70,7 @@ fn lease(sequence: u64, severity: Severity, to: &str) -> Lease {
             gtid: Gtid::random(),
             severity,
             message: "node1 down".into(),
+            verbatim: false,
             targets: Box::default(),
             accepted_at: UtcMillis(START),
         }),

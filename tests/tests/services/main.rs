@@ -1,0 +1,3 @@
+//! The servers of the scaled-out form are real, and fail as real ones do.
+
+mod postgres;

@@ -11,8 +11,9 @@ use std::{
 use serde_json::Value;
 
 /// Libraries that do I/O. Whoever uses one says so in the table.
-const FOREIGN_IO: [&str; 14] = [
+const FOREIGN_IO: [&str; 15] = [
     "axum",
+    "deadpool-postgres",
     "hyper",
     "hyper-rustls",
     "hyper-util",

@@ -129,6 +129,14 @@ impl ApiError {
         inside: None,
     };
 
+    fn maybe_done(inside: String) -> Self {
+        Self::NotNow {
+            code: "MAYBE_DONE",
+            sentence: "It may have been done; look before you try again.",
+            inside: Some(inside),
+        }
+    }
+
     fn answer(&mut self) -> Answer {
         use StatusCode as S;
         match self {
@@ -362,7 +370,15 @@ impl From<RefusedAlert> for ApiError {
         match reason {
             AcceptError::KeyConflict => Self::KeyReused,
             AcceptError::Full(inside) => Self::QueueFull { id, inside },
-            AcceptError::MaybeAccepted(inside) => Self::MaybeAccepted { id, inside },
+            AcceptError::MaybeAccepted { alert, reason } => Self::MaybeAccepted {
+                id: alert,
+                inside: reason,
+            },
+            AcceptError::KeyUnknown(inside) => Self::NotNow {
+                code: "IDEMPOTENCY_KEY_UNKNOWN",
+                sentence: "Whether this Idempotency-Key was used before cannot be found out now, and the alert was not accepted; send it again later with the same key.",
+                inside: Some(inside),
+            },
             AcceptError::Failed(inside) => Self::Internal { inside },
         }
     }
@@ -390,6 +406,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unwritable(inside) => Self::DirectoryUnwritable { inside },
+            StoreError::MaybeDone(inside) => Self::maybe_done(inside),
             StoreError::Failed(inside) => Self::Internal { inside },
             StoreError::Refused(_) => Self::Internal {
                 inside: "the store's refusal was not expected here".into(),
@@ -414,11 +431,7 @@ impl From<ControlError> for ApiError {
                 sentence: "Nothing can be written now, and nothing was; try again later.",
                 inside: Some(inside),
             },
-            ControlError::MaybeDone(inside) => Self::NotNow {
-                code: "MAYBE_DONE",
-                sentence: "It may have been done; look before you try again.",
-                inside: Some(inside),
-            },
+            ControlError::MaybeDone(inside) => Self::maybe_done(inside),
             ControlError::Failed(inside) => Self::Internal { inside },
         }
     }

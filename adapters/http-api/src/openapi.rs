@@ -160,6 +160,7 @@ impl IntoResponses for ImportFaults {
                         Value::Null,
                     ),
                     directory_unwritable(),
+                    maybe_done(),
                 ],
             ),
         ])
@@ -357,8 +358,8 @@ impl IntoResponses for WriteFaults {
     fn responses() -> Responses {
         faults([fault(
             StatusCode::SERVICE_UNAVAILABLE,
-            "Nothing can be written now; try again after `Retry-After` seconds",
-            [directory_unwritable()],
+            "Not done, or (`MAYBE_DONE`) perhaps; try again after `Retry-After` seconds",
+            [directory_unwritable(), maybe_done()],
         )])
     }
 }
@@ -470,6 +471,11 @@ impl IntoResponses for AlertFaults {
                 example(
                     "QUEUE_FULL",
                     "No more alerts can be stored now, and this one was not; send it again later.",
+                    Value::Null,
+                ),
+                example(
+                    "IDEMPOTENCY_KEY_UNKNOWN",
+                    "Whether this Idempotency-Key was used before cannot be found out now, and the alert was not accepted; send it again later with the same key.",
                     Value::Null,
                 ),
                 example(

@@ -61,26 +61,8 @@ impl DirectoryStore for SqliteDirectory {
 impl Credentials for SqliteDirectory {
     fn current(&self, lease: &Lease) -> Arc<Credential> {
         let directory = self.published.load();
-        let places = || {
-            let users = lease.recipients.iter();
-            users
-                .filter_map(|recipient| directory.user(recipient.user))
-                .flat_map(|user| user.destinations.iter())
-        };
-        let kind = &lease.destination.kind;
-        // Of somebody who still has the place; else of the first who has another
-        // of the kind, where a token is the user's whichever channel it speaks in.
-        let here = places().find(|place| place.destination.id == lease.destination.id);
-        let alike = || {
-            kind.has_credentials_of_users()
-                .then(|| places().find(|place| place.destination.kind == *kind))
-                .flatten()
-        };
-        let current = here.or_else(alike);
-        current.map_or_else(
-            || lease.credential.clone(),
-            |found| found.credential.clone(),
-        )
+        let current = directory.credential_for(&lease.recipients, &lease.destination);
+        current.unwrap_or(&lease.credential).clone()
     }
 }
 

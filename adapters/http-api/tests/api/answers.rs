@@ -204,17 +204,33 @@ async fn a_full_queue_is_503_with_retry_after() {
 #[tokio::test]
 async fn an_alert_that_may_have_been_accepted_is_503_and_says_so_with_its_id() {
     let api = Api::new();
-    api.queue.refuse_with(AcceptError::MaybeAccepted(
-        "the commit's answer was lost".into(),
-    ));
+    let alert = common::AlertId::generate();
+    api.queue.refuse_with(AcceptError::MaybeAccepted {
+        alert,
+        reason: "the commit's answer was lost".into(),
+    });
     let answer = api.alert(ALERT).await;
     assert_eq!(
         (answer.status.as_u16(), code(&answer)),
         (503, "MAYBE_ACCEPTED".to_owned())
     );
     wants_a_retry(&answer);
-    let id = answer.data()["alertId"].as_str().unwrap().to_owned();
-    assert_eq!(uuid::Uuid::parse_str(&id).unwrap().get_version_num(), 7);
+    assert_eq!(answer.data()["alertId"], alert.to_string());
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_looked_up_is_503_and_nothing_was_accepted() {
+    let api = Api::new();
+    api.queue
+        .refuse_with(AcceptError::KeyUnknown("db.internal is away".into()));
+    let answer = api.alert(ALERT).await;
+    assert_eq!(
+        (answer.status.as_u16(), code(&answer)),
+        (503, "IDEMPOTENCY_KEY_UNKNOWN".to_owned())
+    );
+    wants_a_retry(&answer);
+    assert!(answer.envelope().get("data").is_none());
+    assert!(!answer.text().contains("db.internal"));
 }
 
 #[tokio::test]
@@ -254,6 +270,20 @@ async fn a_directory_that_cannot_be_written_is_503_with_retry_after_and_is_still
         assert!(!answer.text().contains("read-only"));
     }
     assert_eq!(api.get("/v1/users").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_directory_that_may_have_been_changed_is_503_and_says_so() {
+    let api = Api::new();
+    api.store
+        .fail_with(StoreError::MaybeDone("the commit's answer was lost".into()));
+    let answer = api.json("DELETE", &format!("/v1/users/{ONE}"), "").await;
+    assert_eq!(
+        (answer.status.as_u16(), code(&answer)),
+        (503, "MAYBE_DONE".to_owned())
+    );
+    wants_a_retry(&answer);
+    assert!(!answer.text().contains("commit"));
 }
 
 #[tokio::test]

@@ -111,8 +111,10 @@ async fn switched_off_it_leaves_nothing_but_failures() {
 async fn an_alert_that_was_not_accepted_is_a_warning_with_its_id_and_reason() {
     let (log, _guard) = Log::begin();
     let api = api(LogHttp::Off);
-    api.queue
-        .refuse_with(AcceptError::MaybeAccepted("no answer from the disk".into()));
+    api.queue.refuse_with(AcceptError::MaybeAccepted {
+        alert: common::AlertId::generate(),
+        reason: "no answer from the disk".into(),
+    });
     let answer = api.alert(ALERT).await;
     let id = answer.data()["alertId"].as_str().unwrap().to_owned();
     let line = log.text();

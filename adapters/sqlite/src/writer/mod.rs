@@ -514,10 +514,11 @@ impl Writer {
 fn refuse(command: Command, failure: &WriteFailure) {
     let reason = failure.reason().to_owned();
     match command {
-        Command::Accept { reply, .. } => {
+        Command::Accept { reply, alert, .. } => {
+            let alert = alert.accepted.alert.id;
             let _ = reply.send(Err(match failure {
                 WriteFailure::Unwritable(_) => AcceptError::Full(reason),
-                WriteFailure::Unknown(_) => AcceptError::MaybeAccepted(reason),
+                WriteFailure::Unknown(_) => AcceptError::MaybeAccepted { alert, reason },
                 WriteFailure::Failed(_) => AcceptError::Failed(reason),
             }));
         }
@@ -530,7 +531,8 @@ fn refuse(command: Command, failure: &WriteFailure) {
         Command::Directory { reply, .. } => {
             let _ = reply.send(Err(match failure {
                 WriteFailure::Unwritable(_) => StoreError::Unwritable(reason),
-                WriteFailure::Unknown(_) | WriteFailure::Failed(_) => StoreError::Failed(reason),
+                WriteFailure::Unknown(_) => StoreError::MaybeDone(reason),
+                WriteFailure::Failed(_) => StoreError::Failed(reason),
             }));
         }
         Command::Control(task) => control::refuse(task, failure),

@@ -338,12 +338,14 @@ fn holds_token(user: &User, token: &str) -> bool {
     user.destinations.first().credential.secret.expose() == token
 }
 
-/// Applying: what a store has written comes to stand here too.
+/// Applying: what a store has written comes to stand here too. Where several are applied
+/// that follow from one another, such as two users who exchange their names, their order
+/// does not matter.
 impl Directory {
     /// Puts a user in the place of the one of that id, if there was one.
     pub fn insert_user(&mut self, user: Arc<User>) {
         if let Some(old) = self.users.get(&user.id) {
-            self.user_names.remove(old.name.as_str());
+            give_up(&mut self.user_names, old.name.as_str(), old.id);
         }
         self.user_names.insert(user.name.as_str().into(), user.id);
         self.users.insert(user.id, user);
@@ -354,7 +356,7 @@ impl Directory {
         let Some(user) = self.users.remove(&id) else {
             return;
         };
-        self.user_names.remove(user.name.as_str());
+        give_up(&mut self.user_names, user.name.as_str(), id);
         for group in self.memberships.remove(&id).into_iter().flatten() {
             if let Some(users) = self.members.get_mut(&group) {
                 users.remove(&id);
@@ -366,7 +368,7 @@ impl Directory {
     /// members stay.
     pub fn insert_group(&mut self, group: Arc<Group>) {
         if let Some(old) = self.groups.get(&group.id) {
-            self.group_names.remove(old.name.as_str());
+            give_up(&mut self.group_names, old.name.as_str(), old.id);
         }
         self.group_names
             .insert(group.name.as_str().into(), group.id);
@@ -378,7 +380,7 @@ impl Directory {
         let Some(group) = self.groups.remove(&id) else {
             return;
         };
-        self.group_names.remove(group.name.as_str());
+        give_up(&mut self.group_names, group.name.as_str(), id);
         for user in self.members.remove(&id).into_iter().flatten() {
             if let Some(groups) = self.memberships.get_mut(&user) {
                 groups.remove(&id);
@@ -403,6 +405,14 @@ impl Directory {
     }
 }
 
+/// Takes a name from who has it, unless another has it already.
+fn give_up<Id: Clone + PartialEq>(names: &mut OrdMap<Arc<str>, Id>, name: &str, id: Id) {
+    if names.get(name) == Some(&id) {
+        names.remove(name);
+    }
+}
+
+mod credentials;
 mod destinations;
 #[cfg(test)]
 mod tests;

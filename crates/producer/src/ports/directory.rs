@@ -38,7 +38,8 @@ pub struct Executed {
     pub effects: Vec<Effect>,
 }
 
-/// Why commands were not carried out. None of them was.
+/// Why commands were not carried out. None of them was, except where it says that they
+/// may have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The directory's rules forbid some: each one's place in the list, and why.
@@ -47,6 +48,9 @@ pub enum StoreError {
     /// The store cannot be written now.
     #[error("the directory cannot be written: {0}")]
     Unwritable(String),
+    /// The store failed at a point where all of them may have been carried out.
+    #[error("the directory may have been changed: {0}")]
+    MaybeDone(String),
     /// Anything else.
     #[error("the directory failed: {0}")]
     Failed(String),

@@ -5,6 +5,8 @@ mod control;
 mod control_store;
 mod directory;
 mod history;
+mod keys;
+mod publisher;
 mod queue;
 mod record;
 
@@ -19,5 +21,7 @@ pub use history::{
     DeadLetterFilter, DeadLetterPage, DeliveryDetail, DeliveryPlace, DeliveryRecord, DeliveryState,
     DigestRecord, Event, EventId, Events, Happening, History, HistoryError, StateCounts,
 };
+pub use keys::{Claim, IdempotencyKeys, KeysError};
+pub use publisher::{AlertPublisher, PublishError};
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
 pub use record::{AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, SAME_ALERT_WITHIN};

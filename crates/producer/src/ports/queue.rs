@@ -1,7 +1,7 @@
 //! The queue, seen from its accepting end.
 
 use async_trait::async_trait;
-use common::AcceptedAlert;
+use common::{AcceptedAlert, AlertId};
 
 /// The queue, seen from its accepting end.
 #[async_trait]
@@ -53,12 +53,22 @@ pub enum AcceptError {
     /// An earlier, different request used this key.
     #[error("this idempotency key was used for another request")]
     KeyConflict,
+    /// Whether the key was used before cannot be found out now; nothing of the alert was
+    /// stored.
+    #[error("the idempotency key cannot be looked up: {0}")]
+    KeyUnknown(String),
     /// Nothing more can be stored; nothing of the alert was.
     #[error("the queue is full: {0}")]
     Full(String),
     /// The store failed at a point where the alert may have been taken.
-    #[error("the alert may have been accepted: {0}")]
-    MaybeAccepted(String),
+    #[error("the alert may have been accepted: {reason}")]
+    MaybeAccepted {
+        /// The id under which it was, if it was: with a key that an earlier request used
+        /// too, that request's.
+        alert: AlertId,
+        /// What failed.
+        reason: String,
+    },
     /// Anything else; nothing of the alert was stored.
     #[error("the queue failed: {0}")]
     Failed(String),

@@ -326,7 +326,11 @@ async fn the_queues_refusal_is_passed_on_with_the_alerts_id() {
     for reason in [
         AcceptError::KeyConflict,
         AcceptError::Full("the disk is full".into()),
-        AcceptError::MaybeAccepted("the sync failed".into()),
+        AcceptError::KeyUnknown("the database is away".into()),
+        AcceptError::MaybeAccepted {
+            alert: AlertId::generate(),
+            reason: "the sync failed".into(),
+        },
         AcceptError::Failed("it broke".into()),
     ] {
         let rig = Rig::answering(Err(reason.clone()));

@@ -3,7 +3,7 @@ use common::UserDestinationId;
 use super::*;
 use crate::domain::{
     Address, Description, DestinationRecord, GroupName, Place, Token, UserName,
-    fixtures::{HOOK_SECRET, group_id, two_users, user, user_id, with_hooks},
+    fixtures::{HOOK_SECRET, group, group_id, two_users, user, user_id, with_hooks},
 };
 
 fn record(n: u128, name: &str, channel: &str, token: Option<&str>) -> UserRecord {
@@ -383,4 +383,25 @@ fn the_usual_user_takes_no_room_for_destinations_that_they_do_not_have() {
         size_of::<Destinations>(),
         size_of::<UserDestination>() + pointer
     );
+}
+
+#[test]
+fn users_and_groups_who_exchanged_their_names_are_applied_in_any_order() {
+    let swapped = [user(1, "ben", "channel1", 1), user(2, "ann", "channel2", 2)];
+    for order in [[0, 1], [1, 0]] {
+        let mut directory = two_users();
+        for place in order {
+            directory.insert_user(swapped[place].clone());
+        }
+        directory.insert_group(group(2, "everyone"));
+        directory.remove_group(group_id(1));
+        assert_eq!(directory.user_named("ben").unwrap().id, user_id(1));
+        assert_eq!(directory.user_named("ann").unwrap().id, user_id(2));
+        assert_eq!(directory.users_by_name("", None).count(), 2);
+        assert_eq!(directory.group_named("everyone").unwrap().id, group_id(2));
+        // One who takes the name of somebody whose end comes later.
+        directory.insert_user(user(3, "ann", "channel3", 3));
+        directory.remove_user(user_id(2));
+        assert_eq!(directory.user_named("ann").unwrap().id, user_id(3));
+    }
 }

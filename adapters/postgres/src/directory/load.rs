@@ -1,0 +1,74 @@
+//! Reading the whole directory.
+
+use std::sync::Arc;
+
+use producer::domain::Directory;
+use tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
+
+use super::{
+    State,
+    log::{self, Position},
+    rows::{BY_USER, GROUPS, USERS, Users, group, member},
+};
+
+/// How many rows are in memory at a time, beside the directory that they become.
+const ROWS_AT_A_TIME: i32 = 5_000;
+
+/// Reads everything, as of one moment.
+pub(crate) async fn load(client: &mut Client) -> Result<State, Error> {
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    let state = load_within(&transaction).await?;
+    transaction.commit().await?;
+    Ok(state)
+}
+
+/// As [`load`], by a transaction in which nothing changes any more: one that holds the
+/// directory's lock, or whose statements all see the same.
+pub(super) async fn load_within(transaction: &Transaction<'_>) -> Result<State, Error> {
+    let position: Position = log::end(transaction).await?;
+    let mut directory = Directory::default();
+    let mut users = Users::default();
+    each_row(transaction, &format!("{USERS} {BY_USER}"), |row| {
+        if let Some(user) = users.take(row)? {
+            directory.insert_user(Arc::new(user));
+        }
+        Ok(())
+    })
+    .await?;
+    if let Some(user) = users.end() {
+        directory.insert_user(Arc::new(user));
+    }
+    each_row(transaction, GROUPS, |row| {
+        if let Some(group) = group(row)? {
+            directory.insert_group(Arc::new(group));
+        }
+        Ok(())
+    })
+    .await?;
+    let members = "SELECT noti_group_id, user_id FROM noti_group_user";
+    each_row(transaction, members, |row| member(row, &mut directory)).await?;
+    Ok(State {
+        directory: Arc::new(directory),
+        position,
+    })
+}
+
+async fn each_row(
+    transaction: &Transaction<'_>,
+    query: &str,
+    mut take: impl FnMut(&Row) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let portal = transaction.bind(query, &[]).await?;
+    loop {
+        let rows = transaction.query_portal(&portal, ROWS_AT_A_TIME).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        rows.iter().try_for_each(&mut take)?;
+    }
+}

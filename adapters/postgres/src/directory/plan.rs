@@ -1,0 +1,166 @@
+//! What commands leave, worked out in memory.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use common::{Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
+use producer::domain::{
+    Change, Command, Destinations, Directory, DirectoryError, Effect, FurtherDestination, Group,
+    GroupRecord, NewCredential, SavedDestination, User, UserDestination, UserRecord,
+};
+
+/// Stands for the credential of a secret that has yet to be written.
+pub(super) const UNWRITTEN: CredentialId = CredentialId(-1);
+
+/// What commands come to.
+pub(super) struct Plan {
+    pub(super) effects: Vec<Effect>,
+    /// The directory that they leave; new secrets have the credential [`UNWRITTEN`].
+    pub(super) after: Directory,
+    /// What they touched.
+    pub(super) users: BTreeSet<UserId>,
+    pub(super) groups: BTreeSet<GroupId>,
+    pub(super) members: BTreeSet<(GroupId, UserId)>,
+    pub(super) now: UtcMillis,
+}
+
+/// Judges each command by what those before it left; all refusals, where there are any,
+/// with their commands' places.
+pub(super) fn plan(
+    before: &Directory,
+    commands: &[Command],
+    now: UtcMillis,
+) -> Result<Plan, Vec<(usize, DirectoryError)>> {
+    let mut plan = Plan {
+        effects: Vec::with_capacity(commands.len()),
+        after: before.clone(),
+        users: BTreeSet::new(),
+        groups: BTreeSet::new(),
+        members: BTreeSet::new(),
+        now,
+    };
+    let mut refusals = Vec::new();
+    for (place, command) in commands.iter().enumerate() {
+        match plan.after.decide(command) {
+            Ok(decision) => {
+                for change in &decision.changes {
+                    plan.apply(change);
+                }
+                plan.effects.push(decision.effect);
+            }
+            Err(refusal) => refusals.push((place, refusal)),
+        }
+    }
+    match refusals.is_empty() {
+        true => Ok(plan),
+        false => Err(refusals),
+    }
+}
+
+impl Plan {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::SaveUser { record, credential } => self.save_user(record, *credential),
+            Change::SaveDestinations(id, saved) => self.save_destinations(*id, saved),
+            Change::RemoveUser(id) => {
+                self.users.insert(*id);
+                let groups = self.after.groups_of(*id).map(|group| (group.id, *id));
+                self.members.extend(groups);
+                self.after.remove_user(*id);
+            }
+            Change::SaveGroup(record) => self.save_group(record),
+            Change::RemoveGroup(id) => {
+                self.groups.insert(*id);
+                self.members
+                    .extend(self.after.member_ids(*id).map(|user| (*id, user)));
+                self.after.remove_group(*id);
+            }
+            Change::Subscribe(group, user) => {
+                self.members.insert((*group, *user));
+                self.after.insert_member(*group, *user);
+            }
+            Change::Unsubscribe(group, user) => {
+                self.members.insert((*group, *user));
+                self.after.remove_member(*group, *user);
+            }
+        }
+    }
+
+    fn save_user(&mut self, record: &UserRecord, credential: NewCredential) {
+        let known = self.after.user(record.id);
+        let keep = known.map(|user| &user.destinations.first().credential);
+        let secret = record.token.as_ref().map(|token| token.secret());
+        // decide() lets no new user through without a token.
+        let Some(credential) = chosen(credential, secret, keep) else {
+            return;
+        };
+        let first = UserDestination {
+            destination: Arc::new(record.first()),
+            credential,
+        };
+        let further = known.map(|user| user.destinations.further().to_vec());
+        let user = User {
+            id: record.id,
+            name: record.name.clone(),
+            destinations: Destinations::new(first, further.unwrap_or_default()),
+            created_at: known.map_or(self.now, |user| user.created_at),
+            updated_at: self.now,
+        };
+        self.users.insert(user.id);
+        self.after.insert_user(Arc::new(user));
+    }
+
+    fn save_destinations(&mut self, id: UserId, saved: &[SavedDestination]) {
+        let Some(user) = self.after.user(id) else {
+            return;
+        };
+        let further = saved.iter().filter_map(|saved| {
+            let record = &saved.record;
+            let known = user.destinations.find(record.id);
+            let keep = known.map(|known| &known.place.credential);
+            Some(FurtherDestination {
+                id: record.id,
+                place: UserDestination {
+                    destination: Arc::new(record.place.destination().clone()),
+                    // decide() lets no new destination through without a credential.
+                    credential: chosen(saved.credential, record.secret(), keep)?,
+                },
+            })
+        });
+        let first = user.destinations.first().clone();
+        let user = User {
+            destinations: Destinations::new(first, further.collect()),
+            updated_at: self.now,
+            ..(**user).clone()
+        };
+        self.users.insert(id);
+        self.after.insert_user(Arc::new(user));
+    }
+
+    fn save_group(&mut self, record: &GroupRecord) {
+        let known = self.after.group(record.id);
+        let group = Group {
+            id: record.id,
+            name: record.name.clone(),
+            desc: record.desc.clone(),
+            created_at: known.map_or(self.now, |group| group.created_at),
+            updated_at: self.now,
+        };
+        self.groups.insert(group.id);
+        self.after.insert_group(Arc::new(group));
+    }
+}
+
+/// The credential that a user or a destination comes to have.
+fn chosen(
+    which: NewCredential,
+    secret: Option<&Secret>,
+    keep: Option<&Arc<Credential>>,
+) -> Option<Arc<Credential>> {
+    match (which, secret) {
+        (NewCredential::FromToken, Some(secret)) => Some(Arc::new(Credential {
+            id: UNWRITTEN,
+            secret: secret.clone(),
+        })),
+        _ => keep.cloned(),
+    }
+}

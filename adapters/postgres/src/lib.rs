@@ -1,0 +1,166 @@
+//! Directory and idempotency keys in one PostgreSQL database, shared by any number of
+//! processes.
+//!
+//! # How it works
+//!
+//! Each process has the whole directory in memory ([`PostgresDirectory`]), so taking an
+//! alert asks the database nothing. Triggers write every change of the directory's tables
+//! to a log (`migrations/V1__directory.sql`), which each process follows on a connection
+//! of its own (`listener.rs`), woken by NOTIFY. All else uses a pool of connections.
+//!
+//! # Invariants
+//!
+//! - The directory in memory is the database's as it stood at one number of the log; the
+//!   numbers are the order of commits.
+//! - When a change is answered with `Ok`, it is committed and this process has it.
+//! - Whatever the database does, [`snapshot`](producer::ports::DirectoryStore::snapshot)
+//!   answers; whoever needs the database hears within a bounded time that it is away.
+//!
+//! # What a crash may do
+//!
+//! Of this process: an open transaction is rolled back by the server; one that was being
+//! committed is whole or not at all. Of the server: as its own `synchronous_commit` says.
+
+mod directory;
+mod error;
+mod keys;
+mod listener;
+mod schema;
+mod server;
+mod time;
+mod tls;
+mod trim;
+mod url;
+
+use std::{sync::Arc, time::Duration};
+
+use common::Clock;
+use deadpool_postgres::Pool;
+use tokio::sync::watch;
+
+use listener::{AbortOnDrop, Health, Listener};
+use server::Server;
+
+pub use directory::PostgresDirectory;
+pub use error::ConnectError;
+pub use keys::PostgresKeys;
+pub use url::{DatabaseUrl, UrlError};
+
+/// How a database is used.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it is.
+    pub url: DatabaseUrl,
+    /// How long to wait for it at the start.
+    pub wait: Duration,
+    /// How many connections there may be, beside the one that listens.
+    pub connections: usize,
+}
+
+impl Settings {
+    /// The usual ones for that database.
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self {
+            url,
+            wait: Duration::from_secs(60),
+            connections: 8,
+        }
+    }
+}
+
+/// A database in use: its ports and what keeps them up to date.
+pub struct Postgres {
+    /// The directory.
+    pub directory: Arc<PostgresDirectory>,
+    /// The idempotency keys.
+    pub keys: Arc<PostgresKeys>,
+    health: Health,
+    pool: Pool,
+    clock: Arc<dyn Clock>,
+    _tasks: Vec<AbortOnDrop>,
+}
+
+impl Postgres {
+    /// Connects, waiting as long as the settings say for a database that cannot be
+    /// reached, with a line a second; brings the schema up to date; loads the directory.
+    ///
+    /// # Errors
+    /// At once where waiting does not help: a wrong password, no such database, a schema
+    /// that is newer.
+    pub async fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+        let Settings {
+            url,
+            wait,
+            connections,
+        } = settings;
+        let server = Server::new(url)?;
+        let place = server.place().to_owned();
+        let mut client = server.connect_within(wait).await?;
+        schema::migrate(&mut client, &place).await?;
+        let unreachable = |reason: String| ConnectError::Unreachable {
+            place: place.clone(),
+            reason,
+        };
+        let loaded = directory::load(&mut client).await;
+        let state = loaded.map_err(|error| unreachable(error::describe(&error)))?;
+        drop(client);
+        let pool = server.pool(connections);
+        let pool = pool.map_err(|failure| unreachable(failure.to_string()))?;
+        let published = Arc::new(directory::Published::new(state));
+        let health = Health::default();
+        let (keys, ended) = watch::channel(());
+        let listener = Listener {
+            server,
+            published: published.clone(),
+            health: health.clone(),
+            keys,
+        };
+        Ok(Self {
+            directory: Arc::new(PostgresDirectory::new(
+                pool.clone(),
+                published,
+                clock.clone(),
+            )),
+            keys: Arc::new(PostgresKeys::new(pool.clone(), clock.clone(), ended)),
+            health,
+            _tasks: vec![
+                AbortOnDrop(tokio::spawn(listener.run())),
+                AbortOnDrop(tokio::spawn(trim::run(pool.clone(), clock.clone()))),
+            ],
+            pool,
+            clock,
+        })
+    }
+
+    /// Removes what has served its time: keys, the log of changes, credentials. That
+    /// happens by itself once a minute.
+    ///
+    /// # Errors
+    /// Why not; what is left goes the next time.
+    pub async fn trim(&self) -> Result<(), String> {
+        let trimmed = trim::trim(&self.pool, self.clock.now().utc).await;
+        trimmed.map(drop).map_err(|failure| failure.to_string())
+    }
+
+    /// Whether the database answers; else why not. Answers from memory.
+    pub fn health(&self) -> Result<(), String> {
+        self.health.get()
+    }
+
+    /// Closes every connection. Later calls of the ports fail, but for reading the
+    /// directory as it was.
+    pub fn close(self) {
+        self.pool.close();
+    }
+}
+
+/// Brings the schema up to date, and does no more. Of many who call it at once, one does
+/// it and the others wait.
+///
+/// # Errors
+/// As [`Postgres::connect`].
+pub async fn migrate(settings: Settings) -> Result<(), ConnectError> {
+    let server = Server::new(settings.url)?;
+    let mut client = server.connect_within(settings.wait).await?;
+    schema::migrate(&mut client, server.place()).await
+}

@@ -1,1 +1,34 @@
-//! The message queue in Apache Kafka. `PROTOCOL.md` says how.
+//! The message queue in Apache Kafka. `PROTOCOL.md` says how: which topic holds what, who
+//! writes and reads it, and what happens where a process dies.
+//!
+//! | file or folder | what it does |
+//! |---|---|
+//! | `settings.rs`, `error.rs` | how the cluster is used; why it cannot be |
+//! | `topics.rs`, `client.rs` | the topics and that they are as they must be; clients, and whether they reach it |
+//! | `sealing.rs` | what subscribers without the key must not see |
+//! | `records/` | between the domain and the records of `common::wire` |
+//! | `publisher.rs`, `gate.rs` | the accepting end: alerts into their topic; whether that can be done now |
+//! | `alert_log/` | the topic of alerts as whoever reads it must: what is an alert, what a repetition |
+//! | `fanout/` | alerts become deliveries, each in its partition |
+//! | `adopt.rs` | messages of other producers become alerts |
+
+mod adopt;
+pub mod alert_log;
+mod client;
+mod error;
+mod fanout;
+mod gate;
+mod publisher;
+pub mod records;
+mod sealing;
+mod settings;
+mod topics;
+
+pub use adopt::adopt;
+pub use client::{Cluster, TopicFacts};
+pub use error::OpenError;
+pub use fanout::FanOut;
+pub use publisher::Publisher;
+pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
+pub use settings::{Format, Settings};
+pub use topics::{Limits, Topics, partition_of, prepare};

@@ -78,6 +78,7 @@ async fn send<C: ChannelUnderTest>(url: &str, credential: &str, patience: Durati
         gtid: Gtid::random(),
         severity: Severity::High,
         message: "node1 down".into(),
+        verbatim: false,
         targets: ["@ann".into()].into(),
         accepted_at: UtcMillis(1_795_392_000_000),
     };

@@ -1,0 +1,353 @@
+//! The accepting end of the queue: alerts on their way into the topic of alerts.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use common::{
+    AcceptedAlert,
+    wire::{AlertRecord, MAX_SERVED},
+};
+use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
+use rdkafka::{
+    ClientConfig,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{DeliveryFuture, FutureProducer, Producer},
+};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinHandle, spawn_blocking},
+};
+
+use crate::{
+    client::{self, Cluster, Events},
+    error::OpenError,
+    gate::Gate,
+    records::{Outgoing, alert_records},
+    sealing::Sealer,
+    settings::Settings,
+    topics::{Limits, Topics},
+};
+
+/// How much may wait in memory to be acknowledged: alerts, and kilobytes.
+const MAX_WAITING: &str = "50000";
+const MAX_WAITING_KB: &str = "65536";
+/// Deliveries above which an alert is packed where it holds nobody up, and above which
+/// one is in memory at a time.
+const MANY: usize = 256;
+const VERY_MANY: usize = 2_000;
+/// The longest alert, in bytes of all its records: what every fan-out has room for. A hundred
+/// thousand recipients with tokens of sixty characters take 30 MB.
+const MAX_ALERT: usize = 128 << 20;
+/// Chunks of one alert that are under way at once.
+const CHUNKS_UNDER_WAY: usize = 16;
+
+type AlertProducer = FutureProducer<Events>;
+
+/// Publishes alerts. Holds no keys of requests: who wants a repeated request to count once
+/// asks a key store before.
+pub struct Publisher {
+    config: ClientConfig,
+    producer: Mutex<Arc<AlertProducer>>,
+    topics: Topics,
+    sealer: Arc<Sealer>,
+    limits: Limits,
+    gate: Arc<Gate>,
+    watching: JoinHandle<()>,
+    /// One long alert at a time, so that its chunks and its text are in memory once.
+    long: Semaphore,
+}
+
+impl Publisher {
+    /// A publisher to topics that are [prepared](crate::prepare).
+    pub fn open(
+        settings: &Settings,
+        sealer: Arc<Sealer>,
+        limits: Limits,
+        cluster: Cluster,
+    ) -> Result<Self, OpenError> {
+        let topics = Topics::new(settings);
+        let gate = Arc::new(Gate::default());
+        let config = config(settings);
+        let producer = Mutex::new(Arc::new(connect(&config, &gate)?));
+        let watch = gate
+            .clone()
+            .watch(cluster, topics.alerts.clone(), limits.in_sync);
+        Ok(Self {
+            config,
+            producer,
+            topics,
+            sealer,
+            limits,
+            gate,
+            watching: tokio::spawn(watch),
+            long: Semaphore::new(1),
+        })
+    }
+
+    /// Waits until what was sent is acknowledged or has failed, for that long at most.
+    pub async fn flush(&self, within: Duration) {
+        let producer = self.producer();
+        let flushed = client::blocking(move || producer.flush(within)).await;
+        if let Err(error) = flushed {
+            tracing::warn!(%error, "alerts were under way at the end, and nobody was told of them");
+        }
+    }
+
+    /// Publishes one record: `Ok` when it is acknowledged.
+    async fn publish(&self, record: &AlertRecord) -> Result<(), Failure> {
+        self.send(record)?.acknowledged().await
+    }
+
+    fn send(&self, record: &AlertRecord) -> Result<Sent<'_>, Failure> {
+        let outgoing = Outgoing::alert(&self.topics, record);
+        let producer = self.producer();
+        match producer.send_result(outgoing.to_future()) {
+            Ok(delivery) => Ok(Sent {
+                publisher: self,
+                producer,
+                delivery,
+            }),
+            Err((error, _)) => {
+                self.replace_where_dead(&producer);
+                Err(Failure::before(&error))
+            }
+        }
+    }
+
+    /// All chunks but the last, some at once and in order; then the last, which makes the
+    /// alert accepted.
+    async fn publish_chunks(&self, records: Vec<AlertRecord>) -> Result<(), AcceptError> {
+        let Some((last, others)) = records.split_last() else {
+            return Ok(());
+        };
+        for some in others.chunks(CHUNKS_UNDER_WAY) {
+            let sent: Vec<_> = some.iter().map(|record| self.send(record)).collect();
+            for sent in sent {
+                // Whatever became of them: without their last they are nobody's alert.
+                let acknowledged = async { sent?.acknowledged().await };
+                acknowledged.await.map_err(Failure::nothing_accepted)?;
+            }
+        }
+        self.publish(last).await.map_err(AcceptError::from)
+    }
+
+    /// Refuses what could not be handed on: a delivery that no topic takes, or an alert
+    /// that no fan-out has room for.
+    fn check_size(&self, accepted: &AcceptedAlert) -> Result<(), AcceptError> {
+        let message = accepted.alert.message.len();
+        let longest = accepted
+            .deliveries
+            .iter()
+            .map(|delivery| {
+                delivery.credential.secret.expose().len()
+                    + delivery.destination.address.len()
+                    + delivery.destination.base_url.len()
+            })
+            .max();
+        // At worst each byte takes six in JSON; sealed it takes less.
+        const ENVELOPE: usize = 2048 + MAX_SERVED * 48;
+        let needed = longest.map_or(0, |longest| ENVELOPE + 6 * (message + longest));
+        if needed > self.limits.record {
+            return Err(AcceptError::Failed(format!(
+                "a delivery of up to {needed} bytes is longer than Kafka takes ({}); raise kafka.message.max.bytes and max.message.bytes of the topics",
+                self.limits.record
+            )));
+        }
+        Ok(())
+    }
+
+    async fn pack(&self, accepted: AcceptedAlert) -> Result<Vec<AlertRecord>, AcceptError> {
+        let room = self.limits.record;
+        if accepted.deliveries.len() <= MANY {
+            return Ok(alert_records(&accepted, &self.sealer, room));
+        }
+        let sealer = self.sealer.clone();
+        spawn_blocking(move || alert_records(&accepted, &sealer, room))
+            .await
+            .map_err(|error| AcceptError::Failed(error.to_string()))
+    }
+
+    fn producer(&self) -> Arc<AlertProducer> {
+        self.lock().clone()
+    }
+
+    /// librdkafka gives an idempotent producer up where it cannot keep its promise; the
+    /// alerts it had are answered, and another one takes its place.
+    fn replace_where_dead(&self, dead: &Arc<AlertProducer>) {
+        let Some((code, reason)) = dead.client().fatal_error() else {
+            return;
+        };
+        let mut producer = self.lock();
+        if !Arc::ptr_eq(&producer, dead) {
+            return;
+        }
+        match connect(&self.config, &self.gate) {
+            Ok(new) => {
+                tracing::warn!(error = %code, "the producer of alerts began anew: {reason}");
+                *producer = Arc::new(new);
+            }
+            Err(error) => tracing::error!(%error, "the producer of alerts cannot begin anew"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<AlertProducer>> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl AlertQueue for Publisher {
+    async fn accept(
+        &self,
+        accepted: AcceptedAlert,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Acceptance, AcceptError> {
+        if key.is_some() {
+            let reason = "an idempotency key needs the key store, which the queue in Kafka has not";
+            return Err(AcceptError::Failed(reason.into()));
+        }
+        self.gate.check().map_err(AcceptError::Full)?;
+        self.check_size(&accepted)?;
+        let mut turn = None;
+        if accepted.deliveries.len() > VERY_MANY {
+            turn = Some(self.long.acquire().await);
+        }
+        let records = self.pack(accepted).await?;
+        match &records[..] {
+            [record] => self.publish(record).await?,
+            _ => {
+                if turn.is_none() {
+                    turn = Some(self.long.acquire().await);
+                }
+                let bytes: usize = records.iter().map(|one| one.body.expose().len()).sum();
+                if bytes > MAX_ALERT {
+                    return Err(AcceptError::Failed(format!(
+                        "an alert of {bytes} bytes is longer than can be handed on ({MAX_ALERT}); split its targets"
+                    )));
+                }
+                self.publish_chunks(records).await?;
+            }
+        }
+        drop(turn);
+        Ok(Acceptance::Accepted)
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.gate.check()
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+/// A record on its way.
+struct Sent<'a> {
+    publisher: &'a Publisher,
+    producer: Arc<AlertProducer>,
+    delivery: DeliveryFuture,
+}
+
+impl Sent<'_> {
+    async fn acknowledged(self) -> Result<(), Failure> {
+        let error = match self.delivery.await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err((error, _))) => error,
+            Err(_) => KafkaError::Canceled,
+        };
+        self.publisher.gate.suspect();
+        self.publisher.replace_where_dead(&self.producer);
+        Err(Failure::after(&error))
+    }
+}
+
+/// Why a record is not known to be in its topic.
+#[derive(Debug)]
+enum Failure {
+    /// There is no room for it in memory.
+    NoRoom(String),
+    /// It certainly is not.
+    Refused(String),
+    /// It may be.
+    Unknown(String),
+}
+
+impl Failure {
+    /// It never left the process.
+    fn before(error: &KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => {
+                Self::NoRoom("as many alerts wait for Kafka as there is room for".into())
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Self::too_large(error),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+
+    /// It was sent, or was to be.
+    fn after(error: &KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
+                Self::too_large(error)
+            }
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::InvalidTopic
+                | RDKafkaErrorCode::PolicyViolation
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition,
+            ) => Self::Refused(error.to_string()),
+            _ => Self::Unknown(error.to_string()),
+        }
+    }
+
+    fn too_large(error: &KafkaError) -> Self {
+        Self::Refused(format!(
+            "{error}; raise kafka.message.max.bytes and max.message.bytes of the topics"
+        ))
+    }
+
+    /// What it means where it cannot have made an alert accepted.
+    fn nothing_accepted(self) -> AcceptError {
+        match self {
+            Self::NoRoom(reason) | Self::Unknown(reason) => AcceptError::Full(reason),
+            Self::Refused(reason) => AcceptError::Failed(reason),
+        }
+    }
+}
+
+impl From<Failure> for AcceptError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoRoom(reason) => AcceptError::Full(reason),
+            Failure::Refused(reason) => AcceptError::Failed(reason),
+            Failure::Unknown(reason) => AcceptError::MaybeAccepted(reason),
+        }
+    }
+}
+
+fn config(settings: &Settings) -> ClientConfig {
+    let mut config = client::producer(settings);
+    let timeout = settings.delivery_timeout.as_millis().to_string();
+    config
+        .set("message.timeout.ms", timeout)
+        .set("queue.buffering.max.messages", MAX_WAITING)
+        .set("queue.buffering.max.kbytes", MAX_WAITING_KB);
+    // What arrives while a request is under way shares the next one.
+    if config.get("linger.ms").is_none() {
+        config.set("linger.ms", "0");
+    }
+    config
+}
+
+fn connect(config: &ClientConfig, gate: &Arc<Gate>) -> Result<AlertProducer, OpenError> {
+    let gate = gate.clone();
+    let events = Events::heard_by("alerts", move |_, _| gate.suspect());
+    Ok(config.create_with_context(events)?)
+}

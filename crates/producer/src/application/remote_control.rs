@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use common::{AlertId, Clock, DeliveryId};
 
 use crate::ports::{
-    AskError, Cancelled, Claim, ConsumerRequest, Consumers, Control, ControlError, ControlStore,
-    DeliveryPlace, DirectoryStore, Ended, MAX_REPLAYED, Mode, ReplayError, ReplayRequest, Replayed,
-    Selection, Stage,
+    AskError, Cancelled, ConsumerRequest, Consumers, Control, ControlError, ControlStore,
+    DeliveryPlace, DirectoryStore, Ended, MAX_REPLAYED, Mode, ReplayClaim, ReplayError,
+    ReplayRequest, Replayed, Selection, Stage,
 };
 
 /// Deliveries claimed and asked for at once.
@@ -50,9 +50,9 @@ impl RemoteControl {
         let mut without_credential = Vec::new();
         for claim in self.store.claim(places).await? {
             match claim {
-                Claim::NoSuch => {}
-                Claim::OnItsWay => asked.on_their_way += 1,
-                Claim::Claimed(ended) => {
+                ReplayClaim::NoSuch => {}
+                ReplayClaim::OnItsWay => asked.on_their_way += 1,
+                ReplayClaim::Claimed(ended) => {
                     let place = ended.place;
                     match self.request(*ended) {
                         Some(request) => {
@@ -93,7 +93,6 @@ impl RemoteControl {
             place: ended.place,
             id: ended.id,
             alert: ended.alert,
-            verbatim: ended.verbatim,
             destination: ended.destination,
             credential,
             recipients: ended.recipients,
@@ -118,12 +117,16 @@ impl Control for RemoteControl {
         let Some(open) = self.store.open(alert).await? else {
             return Ok(None);
         };
-        let deliveries = open.destinations.len();
+        let wanted = open.deliveries.iter().filter(|one| !one.is_in_digest);
+        let deliveries = wanted.count();
         if deliveries > 0 {
+            let all = open.deliveries.iter();
             let request = ConsumerRequest::Cancel {
                 alert,
+                gtid: open.gtid,
                 sequence: open.sequence,
-                destinations: open.destinations,
+                severity: open.severity,
+                deliveries: all.map(|one| (one.ordinal, one.destination)).collect(),
             };
             self.consumers.ask(vec![request]).await.map_err(unasked)?;
         }

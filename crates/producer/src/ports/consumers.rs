@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{
-    Alert, AlertId, Credential, DeliveryId, Destination, DestinationId, Recipients, UtcMillis,
+    Alert, AlertId, Credential, DeliveryId, Destination, DestinationId, Gtid, Recipients, Severity,
+    UtcMillis,
 };
 
 use super::DeliveryPlace;
@@ -25,10 +26,14 @@ pub enum ConsumerRequest {
     Cancel {
         /// The alert.
         alert: AlertId,
+        /// The request that brought it.
+        gtid: Gtid,
         /// Its place in the order of acceptance.
         sequence: u64,
-        /// Where its deliveries go that have not ended.
-        destinations: Vec<DestinationId>,
+        /// Its severity.
+        severity: Severity,
+        /// Its deliveries that have not ended: their places in it and where they go.
+        deliveries: Vec<(u32, DestinationId)>,
     },
     /// To send a delivery once more.
     Replay(Box<ReplayRequest>),
@@ -43,8 +48,6 @@ pub struct ReplayRequest {
     pub id: DeliveryId,
     /// Its alert.
     pub alert: Arc<Alert>,
-    /// Whether the text is delivered without the severity before it.
-    pub verbatim: bool,
     /// Where to.
     pub destination: Destination,
     /// With what, now.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{Alert, AlertId, Credential, DeliveryId, Destination, DestinationId, Recipients};
+use common::{
+    Alert, AlertId, Credential, DeliveryId, Destination, DestinationId, Gtid, Recipients, Severity,
+};
 
 use super::{ControlError, DeliveryPlace, Selection};
 
@@ -29,7 +31,7 @@ pub trait ControlStore: Send + Sync {
     /// replay: a claimed one is not claimed again, until it is recorded that it is on
     /// its way, until it is [released](Self::release), or for a minute, so that a claim
     /// whose process died is no loss. One answer for each, in their order.
-    async fn claim(&self, places: Vec<DeliveryPlace>) -> Result<Vec<Claim>, ControlError>;
+    async fn claim(&self, places: Vec<DeliveryPlace>) -> Result<Vec<ReplayClaim>, ControlError>;
 
     /// Gives claims up. Fine where there is none.
     async fn release(&self, places: Vec<DeliveryPlace>) -> Result<(), ControlError>;
@@ -43,13 +45,28 @@ pub trait ControlStore: Send + Sync {
 pub struct OpenAlert {
     /// Its place in the order of acceptance.
     pub sequence: u64,
-    /// Where each delivery goes that has not ended and is in no digest.
-    pub destinations: Vec<DestinationId>,
+    /// Its severity.
+    pub severity: Severity,
+    /// The request that brought it.
+    pub gtid: Gtid,
+    /// The deliveries that have not ended, or whose replay is being asked for; in order.
+    pub deliveries: Vec<OpenDelivery>,
+}
+
+/// A delivery that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenDelivery {
+    /// Its place within the alert.
+    pub ordinal: u32,
+    /// Where it goes.
+    pub destination: DestinationId,
+    /// Whether a digest carries it, which is not cancelled.
+    pub is_in_digest: bool,
 }
 
 /// What came of a claim.
 #[derive(Clone, Debug)]
-pub enum Claim {
+pub enum ReplayClaim {
     /// It is claimed.
     Claimed(Box<Ended>),
     /// It has not ended, or is claimed already.
@@ -67,8 +84,6 @@ pub struct Ended {
     pub id: DeliveryId,
     /// Its alert.
     pub alert: Arc<Alert>,
-    /// Whether the text is delivered without the severity before it.
-    pub verbatim: bool,
     /// Where to.
     pub destination: Destination,
     /// For whom.

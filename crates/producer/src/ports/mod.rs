@@ -14,7 +14,7 @@ pub use consumers::{AskError, ConsumerRequest, Consumers, ReplayRequest};
 pub use control::{
     Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection, Stage,
 };
-pub use control_store::{Claim, ControlStore, Ended, OpenAlert};
+pub use control_store::{ControlStore, Ended, OpenAlert, OpenDelivery, ReplayClaim};
 pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
     AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,

@@ -11,7 +11,7 @@ use crate::{
         Command, Directory,
         fixtures::{two_users, user_id},
     },
-    ports::{Executed, OpenAlert, StoreError},
+    ports::{Executed, OpenAlert, OpenDelivery, StoreError},
 };
 
 const NOW: UtcMillis = UtcMillis(1_795_392_000_000);
@@ -75,14 +75,14 @@ impl ControlStore for Store {
         Ok((found, next))
     }
 
-    async fn claim(&self, places: Vec<DeliveryPlace>) -> Result<Vec<Claim>, ControlError> {
+    async fn claim(&self, places: Vec<DeliveryPlace>) -> Result<Vec<ReplayClaim>, ControlError> {
         let mut claimed = self.claimed.lock().unwrap();
         let claim = |place: DeliveryPlace| {
             let found = self.deliveries.iter().find(|one| one.place == place);
             match found {
-                None => Claim::NoSuch,
-                Some(_) if !claimed.insert(place) => Claim::OnItsWay,
-                Some(found) => Claim::Claimed(Box::new(found.clone())),
+                None => ReplayClaim::NoSuch,
+                Some(_) if !claimed.insert(place) => ReplayClaim::OnItsWay,
+                Some(found) => ReplayClaim::Claimed(Box::new(found.clone())),
             }
         };
         Ok(places.into_iter().map(claim).collect())
@@ -197,10 +197,10 @@ fn ended(sequence: u64, user: u128, token: Option<&str>) -> Ended {
             gtid: Gtid::random(),
             severity: Severity::High,
             message: "node1 down".into(),
+            verbatim: false,
             targets: ["@ann".into()].into(),
             accepted_at: NOW,
         }),
-        verbatim: false,
         destination: Destination::new(common::ChannelKind::SLACK, "", "channel1"),
         recipients: Recipients::from_elem(
             Recipient {
@@ -220,40 +220,54 @@ fn ended(sequence: u64, user: u128, token: Option<&str>) -> Ended {
     }
 }
 
+/// An alert with open deliveries: ordinal, destination, whether a digest carries it.
+fn open(deliveries: &[(u32, u64, bool)]) -> OpenAlert {
+    let open = |(ordinal, destination, is_in_digest): &(u32, u64, bool)| OpenDelivery {
+        ordinal: *ordinal,
+        destination: DestinationId(*destination),
+        is_in_digest: *is_in_digest,
+    };
+    OpenAlert {
+        sequence: 12,
+        severity: Severity::High,
+        gtid: Gtid::random(),
+        deliveries: deliveries.iter().map(open).collect(),
+    }
+}
+
 #[tokio::test]
 async fn cancelling_asks_where_the_open_deliveries_go_and_answers_how_many() {
     let store = Store {
-        open: Some(OpenAlert {
-            sequence: 12,
-            destinations: vec![DestinationId(5), DestinationId(9)],
-        }),
+        open: Some(open(&[(0, 5, false), (2, 5, true), (3, 9, false)])),
         ..Store::default()
     };
     let rig = Rig::over(store, None);
     let alert = AlertId::generate();
     let answer = rig.control.cancel(alert).await;
+    // One is in a digest, which goes out as it is.
     assert_eq!(answer, Ok(Some(Cancelled::Requested { deliveries: 2 })));
     let requests = rig.consumers.requests.lock().unwrap();
     let [
         ConsumerRequest::Cancel {
             alert: of,
             sequence: 12,
-            destinations,
+            severity: Severity::High,
+            deliveries,
+            ..
         },
     ] = &requests[..]
     else {
         panic!("one request: {requests:?}");
     };
-    assert_eq!((*of, destinations.len()), (alert, 2));
+    assert_eq!(*of, alert);
+    let expected = [(0, 5), (2, 5), (3, 9)].map(|(ordinal, id)| (ordinal, DestinationId(id)));
+    assert_eq!(*deliveries, expected);
 }
 
 #[tokio::test]
-async fn where_nothing_is_open_nobody_is_asked() {
+async fn where_nothing_can_be_cancelled_nobody_is_asked() {
     let store = Store {
-        open: Some(OpenAlert {
-            sequence: 12,
-            destinations: vec![],
-        }),
+        open: Some(open(&[(1, 5, true)])),
         ..Store::default()
     };
     let rig = Rig::over(store, Some((0, AskError::Unavailable("away".into()))));

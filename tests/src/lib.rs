@@ -4,4 +4,5 @@ pub mod contract;
 pub mod crash;
 pub mod durability;
 pub mod harness;
+pub mod model_queue;
 pub mod services;

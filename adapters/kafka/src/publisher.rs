@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use common::{
-    AcceptedAlert,
+    AcceptedAlert, AlertId,
     wire::{AlertRecord, MAX_SERVED},
 };
 use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
@@ -52,6 +52,7 @@ pub struct Publisher {
     config: ClientConfig,
     producer: Mutex<Arc<AlertProducer>>,
     topics: Topics,
+    partitions: u16,
     sealer: Arc<Sealer>,
     limits: Limits,
     gate: Arc<Gate>,
@@ -79,12 +80,30 @@ impl Publisher {
             config,
             producer,
             topics,
+            partitions: settings.partitions,
             sealer,
             limits,
             gate,
             watching: tokio::spawn(watch),
             long: Semaphore::new(1),
         })
+    }
+
+    /// Whether anything can be published now; else why not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.gate.check()
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// Waits until what was sent is acknowledged or has failed, for that long at most.
@@ -97,12 +116,19 @@ impl Publisher {
     }
 
     /// Publishes one record: `Ok` when it is acknowledged.
-    async fn publish(&self, record: &AlertRecord) -> Result<(), Failure> {
-        self.send(record)?.acknowledged().await
+    async fn publish(&self, record: &AlertRecord) -> Result<(), AcceptError> {
+        let published = async { self.send_alert(record)?.acknowledged().await };
+        published
+            .await
+            .map_err(|failure| failure.of(record.alert_id))
     }
 
-    fn send(&self, record: &AlertRecord) -> Result<Sent<'_>, Failure> {
-        let outgoing = Outgoing::alert(&self.topics, record);
+    fn send_alert(&self, record: &AlertRecord) -> Result<Sent<'_>, Failure> {
+        self.send(&Outgoing::alert(&self.topics, record))
+    }
+
+    /// Hands a record to the client.
+    pub(crate) fn send(&self, outgoing: &Outgoing) -> Result<Sent<'_>, Failure> {
         let producer = self.producer();
         match producer.send_result(outgoing.to_future()) {
             Ok(delivery) => Ok(Sent {
@@ -124,14 +150,14 @@ impl Publisher {
             return Ok(());
         };
         for some in others.chunks(CHUNKS_UNDER_WAY) {
-            let sent: Vec<_> = some.iter().map(|record| self.send(record)).collect();
+            let sent: Vec<_> = some.iter().map(|record| self.send_alert(record)).collect();
             for sent in sent {
                 // Whatever became of them: without their last they are nobody's alert.
                 let acknowledged = async { sent?.acknowledged().await };
                 acknowledged.await.map_err(Failure::nothing_accepted)?;
             }
         }
-        self.publish(last).await.map_err(AcceptError::from)
+        self.publish(last).await
     }
 
     /// Refuses what could not be handed on: a delivery that no topic takes, or an alert
@@ -247,14 +273,15 @@ impl Drop for Publisher {
 }
 
 /// A record on its way.
-struct Sent<'a> {
+pub(crate) struct Sent<'a> {
     publisher: &'a Publisher,
     producer: Arc<AlertProducer>,
     delivery: DeliveryFuture,
 }
 
 impl Sent<'_> {
-    async fn acknowledged(self) -> Result<(), Failure> {
+    /// Waits until the brokers have it.
+    pub(crate) async fn acknowledged(self) -> Result<(), Failure> {
         let error = match self.delivery.await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err((error, _))) => error,
@@ -267,8 +294,9 @@ impl Sent<'_> {
 }
 
 /// Why a record is not known to be in its topic.
-#[derive(Debug)]
-enum Failure {
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) enum Failure {
     /// There is no room for it in memory.
     NoRoom(String),
     /// It certainly is not.
@@ -322,12 +350,13 @@ impl Failure {
     }
 }
 
-impl From<Failure> for AcceptError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NoRoom(reason) => AcceptError::Full(reason),
-            Failure::Refused(reason) => AcceptError::Failed(reason),
-            Failure::Unknown(reason) => AcceptError::MaybeAccepted(reason),
+impl Failure {
+    /// What it means for the alert that the record makes accepted.
+    fn of(self, alert: AlertId) -> AcceptError {
+        match self {
+            Self::NoRoom(reason) => AcceptError::Full(reason),
+            Self::Refused(reason) => AcceptError::Failed(reason),
+            Self::Unknown(reason) => AcceptError::MaybeAccepted { alert, reason },
         }
     }
 }

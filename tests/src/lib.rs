@@ -4,3 +4,4 @@ pub mod contract;
 pub mod crash;
 pub mod durability;
 pub mod harness;
+pub mod services;

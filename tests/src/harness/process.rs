@@ -3,9 +3,13 @@
 use std::{
     ffi::OsStr,
     fs::{self, OpenOptions},
+    io,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    sync::{OnceLock, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,15 +17,26 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::wait_for;
 
 const SETPRIV: &str = "/usr/bin/setpriv";
+/// Places among the fields of `/proc/ID/stat` that follow the name, see proc_pid_stat(5).
+const PARENT: usize = 1;
+const STARTED_AT: usize = 19;
+/// As much of a log as tells why a process has ended.
+const TAIL: usize = 40;
 
 /// The command that runs `program`. Where the system has `setpriv`, it dies with
 /// the test, should that be killed before it can end what it started.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
+    command_ended_by("KILL", program)
+}
+
+/// As [`command`], but told so by that signal: `QUIT` of a program that has to
+/// clean up.
+pub fn command_ended_by(signal: &str, program: impl AsRef<OsStr>) -> Command {
     if !Path::new(SETPRIV).exists() {
         return Command::new(program);
     }
     let mut command = Command::new(SETPRIV);
-    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command.args(["--pdeathsig", signal]).arg(program);
     command
 }
 
@@ -35,17 +50,23 @@ pub struct Process {
 impl Process {
     /// Starts `command`; all it writes is appended to the file `output`.
     pub fn start(command: &mut Command, output: &Path) -> Self {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(output)
-            .expect("a log file");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().expect("a log file"))
-            .stderr(file)
+        let child = redirected(command, output)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        Self {
+            child,
+            output: output.into(),
+        }
+    }
+
+    /// As [`start`](Self::start), for what several tests use: it may outlive the
+    /// thread that starts it, and dies with this program. It is the first of a
+    /// process group of its own, so a terminal's Ctrl-C is not for it.
+    pub fn start_lasting(mut command: Command, output: &Path) -> Self {
+        redirected(&mut command, output).process_group(0);
+        let shown = format!("{command:?}");
+        let child = spawn_lasting(command)
+            .unwrap_or_else(|error| panic!("{shown} does not start: {error}"));
         Self {
             child,
             output: output.into(),
@@ -60,6 +81,13 @@ impl Process {
     /// All it has written so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.output).expect("a log file")).into_owned()
+    }
+
+    /// The last lines that it has written.
+    pub fn tail(&self) -> String {
+        let output = self.output();
+        let lines: Vec<&str> = output.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 
     /// Whether it runs.
@@ -79,11 +107,22 @@ impl Process {
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        let id = i32::try_from(self.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process id");
-        kill_process(id, Signal::TERM).expect("the process runs");
+        self.signal(Signal::TERM);
+    }
+
+    /// Stops it where it stands, as a suspended machine would; not its children.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(pid(self.id()), signal).expect("the process runs");
     }
 
     /// Waits for its end.
@@ -92,10 +131,105 @@ impl Process {
             self.child.try_wait().expect("a child can be waited for")
         })
     }
+
+    /// Waits for its end, and says whether it came in time.
+    pub fn ends_within(&mut self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
+            // An error means that there is nothing left to wait for.
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+
+    /// The ids of its children.
+    pub fn children(&self) -> Vec<u32> {
+        let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
+        processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|id| parent(*id) == Some(self.id()))
+            .collect()
+    }
+
+    /// Leaves it to run on by itself; gives its id.
+    pub fn leave(self) -> u32 {
+        let id = self.id();
+        std::mem::forget(self);
+        id
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether a process, not necessarily a child, is there and has not ended.
+pub(crate) fn is_running(id: u32) -> bool {
+    started_at(id).is_some()
+}
+
+/// When a process that has not ended was started, in ticks since the boot.
+pub(crate) fn started_at(id: u32) -> Option<u64> {
+    stat(id)?.get(STARTED_AT)?.parse().ok()
+}
+
+fn parent(id: u32) -> Option<u32> {
+    stat(id)?.get(PARENT)?.parse().ok()
+}
+
+/// What `/proc/ID/stat` says of a process that has not ended, from the state on.
+fn stat(id: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name, in brackets, may have anything in it.
+    let fields = stat.rsplit_once(") ")?.1.split(' ');
+    let fields: Vec<String> = fields.map(str::to_owned).collect();
+    let has_ended = matches!(fields.first()?.as_str(), "Z" | "X");
+    (!has_ended).then_some(fields)
+}
+
+/// As rustix wants a process id.
+pub(crate) fn pid(id: u32) -> Pid {
+    i32::try_from(id)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process id")
+}
+
+fn redirected<'a>(command: &'a mut Command, output: &Path) -> &'a mut Command {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(output)
+        .expect("a log file");
+    command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().expect("a log file"))
+        .stderr(file)
+}
+
+/// Spawns on a thread that ends with the program: what "dies with its parent" dies
+/// with the thread that spawned it.
+fn spawn_lasting(command: Command) -> io::Result<Child> {
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, answer) in orders {
+                // Whoever asked waits for the answer.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (answer, child) = mpsc::channel();
+    spawner
+        .send((command, answer))
+        .map_err(|_| io::ErrorKind::BrokenPipe)?;
+    child.recv().map_err(|_| io::ErrorKind::BrokenPipe)?
 }

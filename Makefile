@@ -7,13 +7,15 @@
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
+# make services  a Kafka and a PostgreSQL that run on, without containers; prints where
+# make services-stop  ends those; their data stays in target/services
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
 ROUNDS ?= 200
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency history simulate mutants measure swagger tools
+.PHONY: run test check crash idempotency history simulate mutants measure services services-stop swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -47,6 +49,12 @@ mutants:
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure
+
+services: tools
+	@$(CARGO) run --quiet --locked -p tests --bin services
+
+services-stop:
+	@$(CARGO) run --quiet --locked -p tests --bin services -- stop
 
 swagger:
 	tests/tools/swagger_ui.sh

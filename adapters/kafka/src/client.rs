@@ -306,9 +306,13 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Hears what librdkafka had to say meanwhile.
+/// Hears what librdkafka had to say meanwhile. A log line is an event too, and looks
+/// as if there were none.
 fn serve_events(asking: &BaseConsumer<Events>) {
-    while asking.poll(Duration::ZERO).is_some() {}
+    const MOST: usize = 100;
+    for _ in 0..MOST {
+        asking.poll(Duration::ZERO);
+    }
 }
 
 fn facts(
@@ -341,4 +345,91 @@ pub(crate) async fn blocking<T: Send + 'static>(
     spawn_blocking(work)
         .await
         .unwrap_or(Err(KafkaError::Canceled))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::producer::BaseProducer;
+
+    use super::*;
+
+    fn settings(properties: &[(&str, &str)]) -> Settings {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Settings {
+            brokers: "127.0.0.1:1".into(),
+            properties: properties.iter().map(owned).collect(),
+            ..Settings::default()
+        }
+    }
+
+    fn refused(settings: &Settings) -> String {
+        let client = producer(settings).create::<BaseProducer>();
+        OpenError::from(client.map(drop).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn tls_and_login_are_passed_through() {
+        let settings = settings(&[
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "SCRAM-SHA-512"),
+            ("sasl.username", "user"),
+            ("sasl.password", "password"),
+            ("ssl.ca.location", "/etc/ssl/certs"),
+        ]);
+        for config in [producer(&settings), consumer(&settings, "group")] {
+            let protocol = config.create_native_config().unwrap();
+            assert!(
+                protocol
+                    .get("security.protocol")
+                    .unwrap()
+                    .starts_with("sasl_ssl")
+            );
+        }
+        producer(&settings)
+            .create::<BaseProducer>()
+            .map(drop)
+            .unwrap();
+    }
+
+    #[test]
+    fn what_the_protocol_depends_on_cannot_be_changed() {
+        let settings = settings(&[
+            ("acks", "0"),
+            ("enable.idempotence", "false"),
+            ("enable.auto.commit", "true"),
+            ("bootstrap.servers", "elsewhere:9092"),
+        ]);
+        let producer = producer(&settings);
+        assert_eq!(producer.get("acks"), Some("all"));
+        assert_eq!(producer.get("enable.idempotence"), Some("true"));
+        let consumer = consumer(&settings, "group");
+        assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
+        assert_eq!(consumer.get("bootstrap.servers"), Some("127.0.0.1:1"));
+    }
+
+    #[test]
+    fn a_property_that_is_none_is_refused_with_its_name() {
+        let error = refused(&settings(&[("no.such.property", "1")]));
+        assert!(error.contains("kafka.no.such.property"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_is_refused_is_not_shown() {
+        let error = refused(&settings(&[("security.protocol", "hunter2")]));
+        assert!(error.contains("kafka.security.protocol"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn brokers_that_are_not_there_are_told_with_the_setting_that_names_them() {
+        let settings = settings(&[]);
+        let error = Cluster::find(&settings, Duration::ZERO).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, OpenError::Unreachable { .. }), "{text}");
+        assert!(
+            text.contains("127.0.0.1:1") && text.contains("--kafka-brokers"),
+            "{text}"
+        );
+        assert!(text.contains("refused"), "{text}");
+    }
 }

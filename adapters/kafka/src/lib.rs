@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `settings.rs`, `error.rs` | how the cluster is used; why it cannot be |
 //! | `topics.rs`, `client.rs` | the topics and that they are as they must be; clients, and whether they reach it |
+//! | `sending.rs` | producers, and the threads that hear what became of their records |
 //! | `sealing.rs` | what subscribers without the key must not see |
 //! | `records/` | between the domain and the records of `common::wire` |
 //! | `publisher.rs`, `gate.rs` | the accepting end: alerts into their topic; whether that can be done now |
@@ -25,6 +26,7 @@ mod history;
 mod publisher;
 pub mod records;
 mod sealing;
+mod sending;
 mod settings;
 mod topics;
 

@@ -14,7 +14,7 @@ use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
 use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{DeliveryFuture, FutureProducer, Producer},
+    producer::Producer,
 };
 use tokio::{
     sync::Semaphore,
@@ -27,6 +27,7 @@ use crate::{
     gate::Gate,
     records::{Outgoing, alert_records},
     sealing::Sealer,
+    sending::{self, Answering},
     settings::Settings,
     topics::{Limits, Topics},
 };
@@ -44,13 +45,11 @@ const MAX_ALERT: usize = 128 << 20;
 /// Chunks of one alert that are under way at once.
 const CHUNKS_UNDER_WAY: usize = 16;
 
-type AlertProducer = FutureProducer<Events>;
-
 /// Publishes alerts. Holds no keys of requests: who wants a repeated request to count once
 /// asks a key store before.
 pub struct Publisher {
     config: ClientConfig,
-    producer: Mutex<Arc<AlertProducer>>,
+    producer: Mutex<Arc<Answering>>,
     topics: Topics,
     partitions: u16,
     sealer: Arc<Sealer>,
@@ -109,7 +108,7 @@ impl Publisher {
     /// Waits until what was sent is acknowledged or has failed, for that long at most.
     pub async fn flush(&self, within: Duration) {
         let producer = self.producer();
-        let flushed = client::blocking(move || producer.flush(within)).await;
+        let flushed = client::blocking(move || producer.producer().flush(within)).await;
         if let Err(error) = flushed {
             tracing::warn!(%error, "alerts were under way at the end, and nobody was told of them");
         }
@@ -130,13 +129,13 @@ impl Publisher {
     /// Hands a record to the client.
     pub(crate) fn send(&self, outgoing: &Outgoing) -> Result<Sent<'_>, Failure> {
         let producer = self.producer();
-        match producer.send_result(outgoing.to_future()) {
-            Ok(delivery) => Ok(Sent {
+        match producer.send(outgoing) {
+            Ok(sent) => Ok(Sent {
                 publisher: self,
                 producer,
-                delivery,
+                sent,
             }),
-            Err((error, _)) => {
+            Err(error) => {
                 self.replace_where_dead(&producer);
                 Err(Failure::before(&error))
             }
@@ -196,14 +195,14 @@ impl Publisher {
             .map_err(|error| AcceptError::Failed(error.to_string()))
     }
 
-    fn producer(&self) -> Arc<AlertProducer> {
+    fn producer(&self) -> Arc<Answering> {
         self.lock().clone()
     }
 
     /// librdkafka gives an idempotent producer up where it cannot keep its promise; the
     /// alerts it had are answered, and another one takes its place.
-    fn replace_where_dead(&self, dead: &Arc<AlertProducer>) {
-        let Some((code, reason)) = dead.client().fatal_error() else {
+    fn replace_where_dead(&self, dead: &Arc<Answering>) {
+        let Some((code, reason)) = dead.producer().client().fatal_error() else {
             return;
         };
         let mut producer = self.lock();
@@ -219,7 +218,7 @@ impl Publisher {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<AlertProducer>> {
+    fn lock(&self) -> MutexGuard<'_, Arc<Answering>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -275,17 +274,15 @@ impl Drop for Publisher {
 /// A record on its way.
 pub(crate) struct Sent<'a> {
     publisher: &'a Publisher,
-    producer: Arc<AlertProducer>,
-    delivery: DeliveryFuture,
+    producer: Arc<Answering>,
+    sent: sending::Sent,
 }
 
 impl Sent<'_> {
     /// Waits until the brokers have it.
     pub(crate) async fn acknowledged(self) -> Result<(), Failure> {
-        let error = match self.delivery.await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err((error, _))) => error,
-            Err(_) => KafkaError::Canceled,
+        let Err(error) = self.sent.answer().await else {
+            return Ok(());
         };
         self.publisher.gate.suspect();
         self.publisher.replace_where_dead(&self.producer);
@@ -368,15 +365,17 @@ fn config(settings: &Settings) -> ClientConfig {
         .set("message.timeout.ms", timeout)
         .set("queue.buffering.max.messages", MAX_WAITING)
         .set("queue.buffering.max.kbytes", MAX_WAITING_KB);
-    // What arrives while a request is under way shares the next one.
+    // What arrives while requests are under way shares the next one. Waiting a millisecond for
+    // more makes a lone alert five times slower (1.6 ms instead of 0.3) and sixty-four at once
+    // no faster at the median, though some fewer requests serve them.
     if config.get("linger.ms").is_none() {
         config.set("linger.ms", "0");
     }
     config
 }
 
-fn connect(config: &ClientConfig, gate: &Arc<Gate>) -> Result<AlertProducer, OpenError> {
+fn connect(config: &ClientConfig, gate: &Arc<Gate>) -> Result<Answering, OpenError> {
     let gate = gate.clone();
     let events = Events::heard_by("alerts", move |_, _| gate.suspect());
-    Ok(config.create_with_context(events)?)
+    Answering::answering(config, events)
 }

@@ -201,13 +201,14 @@ impl Key {
     fn seal(&self, field: &Field, plain: &[u8]) -> String {
         let mut sealed = Vec::with_capacity(NONCE + plain.len() + TAG);
         sealed.extend_from_slice(&[0; NONCE]);
-        let mut text = plain.to_vec();
-        let nonce = self
+        sealed.extend_from_slice(plain);
+        let aad = Aad::from(field.0.as_bytes());
+        let (nonce, tag) = self
             .aead
-            .seal_in_place_append_tag(Aad::from(field.0.as_bytes()), &mut text)
+            .seal_in_place_separate_tag(aad, &mut sealed[NONCE..])
             .expect("a text is shorter than 64 GiB");
         sealed[..NONCE].copy_from_slice(nonce.as_ref());
-        sealed.extend_from_slice(&text);
+        sealed.extend_from_slice(tag.as_ref());
         STANDARD.encode(sealed)
     }
 
@@ -295,7 +296,13 @@ impl Field {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use fmt::Write;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 impl fmt::Debug for Keyring {

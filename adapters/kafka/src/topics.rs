@@ -5,7 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use common::{DestinationId, Severity};
 use rdkafka::{
     admin::{
-        AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+        AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier,
+        ResourceSpecifier, TopicReplication,
     },
     client::DefaultClientContext,
     error::{KafkaError, RDKafkaErrorCode},
@@ -205,12 +206,19 @@ async fn create_missing(
         .create_topics(&topics, &options)
         .await
         .map_err(|error| cannot_create(settings, first, error.to_string()))?;
-    for (plan, result) in missing.iter().zip(results) {
+    for result in results {
         match result {
             Ok(name) => tracing::info!(topic = name, "created the topic"),
             // Another process was faster.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(cannot_create(settings, plan, code.to_string())),
+            Err((name, code)) => {
+                let plan = missing.iter().find(|plan| plan.name == name);
+                return Err(cannot_create(
+                    settings,
+                    plan.unwrap_or(first),
+                    code.to_string(),
+                ));
+            }
         }
     }
     await_known(cluster, &missing).await
@@ -272,9 +280,12 @@ async fn configs(
             return HashMap::new();
         }
     };
-    let named = plans.iter().zip(answers);
-    named
-        .filter_map(|(plan, answer)| Some((plan.name.to_owned(), answer.ok()?)))
+    let readable = answers.into_iter().filter_map(Result::ok);
+    readable
+        .filter_map(|answer| match &answer.specifier {
+            OwnedResourceSpecifier::Topic(name) => Some((name.clone(), answer)),
+            _ => None,
+        })
         .collect()
 }
 
@@ -383,7 +394,7 @@ impl From<KafkaError> for OpenError {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::admin::{ConfigEntry, ConfigSource, OwnedResourceSpecifier};
+    use rdkafka::admin::{ConfigEntry, ConfigSource};
 
     use super::*;
 

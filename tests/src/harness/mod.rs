@@ -25,7 +25,7 @@ pub use directory::{Directory, Group, User};
 pub use http::{Answer, Connection, request};
 pub use load::{Alert, Load, Outcome, Posted, post};
 pub use mockup::{Message, Mockup, Stats};
-pub use port::free_address;
+pub use port::{free_address, free_addresses};
 pub use process::{Process, command, command_ended_by};
 pub(crate) use process::{is_running, pid, started_at};
 pub use scratch::{Scratch, build_folder};

@@ -7,23 +7,32 @@
 //! server's log.
 
 mod account;
+mod kafka;
 mod left;
 mod postgres;
 
+pub use kafka::{Kafka, KafkaOptions};
 pub use left::Left;
 pub use postgres::Postgres;
 
 use std::{
-    path::Path,
+    env,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use crate::harness::Process;
+use crate::harness::{Process, build_folder};
 
 /// Longer than a server takes to start or to stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where what outlives a program is: jars, and the servers of `make services`.
+pub fn folder() -> PathBuf {
+    let parent = build_folder().unwrap_or_else(|| env::temp_dir().join("error-notifier"));
+    parent.join("services")
+}
 
 /// Waits until a server that starts does what `is_ready` asks of it.
 fn until_ready(name: &str, process: &mut Process, mut is_ready: impl FnMut() -> bool) {

@@ -1,13 +1,18 @@
 //! Those who publish come and go.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
-use common::{AcceptedAlert, Severity};
-use kafka::Format;
+use common::{AcceptedAlert, Clock, Now, Severity, SystemClock};
+use kafka::{Format, records::header_of};
+use rdkafka::Message as _;
 
 use crate::{
     broker,
-    rig::{KEYS, PARTITIONS, Rig, alert, expected, taken},
+    rig::{KEYS, PARTITIONS, Rig, alert, expected, other_sealer, taken},
 };
 
 /// A fan-out that can be killed.
@@ -101,4 +106,52 @@ async fn several_fan_outs_share_one_turn() {
         fan_out.stop().await;
     }
     assert_eq!(rig.committed().await, Some(alerts.len() as i64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_one_process_cannot_open_is_left_to_another_that_can() {
+    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let without = rig.fan_out_with(other_sealer(), Arc::new(SystemClock::start()));
+    rig.joined().await;
+    // It keeps the partition while another one joins, until it meets the alerts.
+    let with = rig.fan_out();
+    let alerts = storm(0, 5);
+    accept_in_turn(&rig, &alerts).await;
+    let published = rig.published(alerts.len() * 3).await;
+    assert_eq!(taken(&published), (expected(&rig.topics, 0, &alerts), 0));
+    without.stop().await;
+    with.stop().await;
+}
+
+/// A clock an hour ahead, of which each second takes a thousandth.
+struct Hurried(SystemClock);
+
+impl Clock for Hurried {
+    fn now(&self) -> Now {
+        let Now { mono, utc } = self.0.now();
+        Now {
+            mono: mono * 1000,
+            utc: utc.plus(Duration::from_secs(3600)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_nobody_can_open_is_a_dead_letter_and_stops_nobody_for_ever() {
+    let rig = Rig::new(&broker(), Format::Sealed).await;
+    accept_in_turn(&rig, &storm(0, 1)).await;
+    let alert = rig.records(&rig.topics.alerts, 1).await.remove(0);
+    let clock = Arc::new(Hurried(SystemClock::start()));
+    let without = rig.fan_out_with(other_sealer(), clock);
+    let letter = rig.records(&rig.topics.dead_letters, 1).await.remove(0);
+    assert_eq!(letter.payload(), alert.payload());
+    assert_eq!(letter.key(), alert.key());
+    let reason = header_of(&letter, "error-notifier-reason").unwrap();
+    let reason = String::from_utf8_lossy(reason);
+    assert!(
+        reason.contains("'k1'") && reason.contains("--kafka-key-file"),
+        "{reason}"
+    );
+    rig.committed_to(1).await;
+    without.stop().await;
 }

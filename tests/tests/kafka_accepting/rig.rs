@@ -88,8 +88,12 @@ impl Rig {
     }
 
     pub(crate) fn fan_out(&self) -> RunningFanOut {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        let fan_out = FanOut::new(&self.settings, self.sealer.clone(), clock);
+        self.fan_out_with(self.sealer.clone(), Arc::new(SystemClock::start()))
+    }
+
+    /// A fan-out of a process with other keys, or at another time.
+    pub(crate) fn fan_out_with(&self, sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> RunningFanOut {
+        let fan_out = FanOut::new(&self.settings, sealer, clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let stopped = async {
@@ -189,6 +193,29 @@ impl Rig {
         asked.await.unwrap()
     }
 
+    /// Waits until the fan-out's group has a member.
+    pub(crate) async fn joined(&self) {
+        let group = format!("{}.fanout", self.settings.group);
+        let asking: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.settings.brokers)
+            .create()
+            .unwrap();
+        let asked = spawn_blocking(move || {
+            let began = Instant::now();
+            while asking
+                .fetch_group_list(Some(&group), HANG)
+                .unwrap()
+                .groups()
+                .iter()
+                .all(|group| group.members().is_empty())
+            {
+                assert!(began.elapsed() < HANG, "nobody joins {group}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        asked.await.unwrap();
+    }
+
     /// Waits until the fan-out has committed that offset.
     pub(crate) async fn committed_to(&self, offset: i64) {
         let began = Instant::now();
@@ -197,6 +224,12 @@ impl Rig {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// A sealer that has another key than the rig's.
+pub(crate) fn other_sealer() -> Arc<Sealer> {
+    let ring = Keyring::from_environment("k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
+    Arc::new(Sealer::new(Format::Sealed, ring.unwrap()).unwrap())
 }
 
 /// A fan-out in this process.

@@ -1,10 +1,6 @@
 //! A PostgreSQL server is private, keeps what it was told, and can be broken.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    thread,
-};
+use std::{fs, thread};
 
 use tests::{
     harness::{Scratch, until},
@@ -75,8 +71,6 @@ fn the_shared_server_gives_each_test_a_database_and_has_one_account_with_a_passw
 #[test]
 fn a_lasting_server_outlives_its_handle_and_finds_its_data_again() {
     let scratch = Scratch::new("lasting");
-    // Open to the account that the server runs as.
-    fs::set_permissions(scratch.path(), Permissions::from_mode(0o711)).expect("it is ours");
     let folder = scratch.join("postgres");
     let server = Postgres::start_lasting(&folder);
     server.sql(Postgres::DATABASE, TABLE);
@@ -87,6 +81,11 @@ fn a_lasting_server_outlives_its_handle_and_finds_its_data_again() {
 
     let server = Postgres::start_lasting(&folder);
     assert_eq!(server.sql(Postgres::DATABASE, WORDS), "kept");
+
+    // It is not in the scratch folder where the server's account does not reach that.
+    let data = server.folder().to_owned();
+    drop(server);
+    fs::remove_dir_all(data).expect("the data can be removed");
 }
 
 fn ask(server: &Postgres) -> Result<String, String> {

@@ -9,7 +9,6 @@ use common::{
 use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{Producer, ThreadedProducer},
 };
 
 use super::{
@@ -22,6 +21,7 @@ use crate::{
     error::OpenError,
     records::{Outgoing, delivery_record},
     sealing::Sealer,
+    sending::Served,
     settings::Settings,
     topics::{Topics, partition_of},
 };
@@ -31,7 +31,7 @@ const SLICE: usize = 256;
 
 /// The one who publishes, for as long as this process has the partition and nothing failed.
 pub(super) struct Writer {
-    producer: ThreadedProducer<Acks>,
+    producer: Served<Acks>,
     outputs: Outputs,
     lines: Lines,
     /// Dead letters, which come before all else and belong to the alerts at these sequences.
@@ -55,7 +55,7 @@ impl Writer {
         offset: u64,
     ) -> Result<Self, OpenError> {
         Ok(Self {
-            producer: config.create_with_context(Acks::from(offset))?,
+            producer: Served::start(config, Acks::from(offset))?,
             outputs,
             lines: Lines::default(),
             dead: VecDeque::new(),
@@ -64,7 +64,7 @@ impl Writer {
     }
 
     pub(super) fn acks(&self) -> &Arc<Acks> {
-        self.producer.client().context()
+        self.producer.context()
     }
 
     /// Whether another alert may be read.
@@ -159,7 +159,8 @@ impl Writer {
 
     fn send(&self, sequence: u64, outgoing: &Outgoing) -> Result<(), KafkaError> {
         self.acks().sent();
-        let sent = self.producer.send(outgoing.to_base(sequence as usize));
+        let producer = self.producer.producer();
+        let sent = producer.send(outgoing.to_base(sequence as usize));
         sent.map_err(|(error, _)| {
             self.acks().unsent();
             error

@@ -23,11 +23,14 @@ pub fn alert_records(accepted: &AcceptedAlert, sealer: &Sealer, room: usize) -> 
     // AlertBody has nothing that JSON cannot say.
     let text = serde_json::to_string(&body(accepted)).unwrap_or_default();
     let parts = split(&text, room.saturating_sub(ENVELOPE), sealer.format());
+    if let [whole] = parts[..] {
+        return vec![record(&accepted.alert, None, whole, sealer)];
+    }
     let set = Uuid::new_v4();
     let of = parts.len() as u32;
     let records = parts.into_iter().zip(1..).map(|(part, number)| {
-        let chunk = (of > 1).then_some(AlertChunk { set, number, of });
-        record(&accepted.alert, chunk, part, sealer)
+        let chunk = AlertChunk { set, number, of };
+        record(&accepted.alert, Some(chunk), part, sealer)
     });
     records.collect()
 }
@@ -89,6 +92,10 @@ fn split(text: &str, room: usize, format: Format) -> Vec<&str> {
             c.len_utf8() + usize::from(matches!(c, '"' | '\\'))
         }),
     };
+    // No character weighs more than twice its length.
+    if text.len() * 2 <= room {
+        return vec![text];
+    }
     let mut parts = Vec::new();
     let (mut begin, mut taken) = (0, 0);
     for (at, c) in text.char_indices() {

@@ -38,7 +38,7 @@ shared_buffers = 64MB
 pub(super) struct Cluster {
     programs: PathBuf,
     /// With `data`, the log and the password in it.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     account: Option<Account>,
     pub(super) address: SocketAddr,
     /// Of the superuser and of the account alike.

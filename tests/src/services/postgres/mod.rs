@@ -88,6 +88,11 @@ impl Postgres {
         self.cluster.address
     }
 
+    /// Where its data and its log are.
+    pub fn folder(&self) -> &Path {
+        &self.cluster.folder
+    }
+
     /// The account's password.
     pub fn password(&self) -> &str {
         &self.cluster.password

@@ -112,6 +112,10 @@ mod queue {
     tests::queue_contract!(super::Sqlite);
 }
 
+mod keys {
+    tests::keys_contract!(super::Sqlite);
+}
+
 mod directory {
     tests::directory_contract!(super::Sqlite);
 }

@@ -14,6 +14,7 @@
 //! | `control.rs` | consumers are asked to cancel and to replay |
 //! | `history/` | what became of alerts, handed to whoever writes it down |
 //! | `adopt.rs` | messages of other producers become alerts |
+//! | `lanes/` | the receiving end: whoever has a partition delivers what is in it |
 
 mod adopt;
 pub mod alert_log;
@@ -23,6 +24,7 @@ mod error;
 mod fanout;
 mod gate;
 mod history;
+pub mod lanes;
 mod publisher;
 pub mod records;
 mod sealing;
@@ -35,6 +37,7 @@ pub use client::{Cluster, TopicFacts};
 pub use error::OpenError;
 pub use fanout::FanOut;
 pub use history::{FeedMetrics, HistoryFeed};
+pub use lanes::{Delivering, Lanes};
 pub use publisher::Publisher;
 pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
 pub use settings::{Format, Settings};

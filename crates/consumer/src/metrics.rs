@@ -4,7 +4,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -52,6 +52,14 @@ pub struct DeliveryMetrics {
     oldest: Oldest,
 }
 
+/// What one engine holds, as its part of the metrics; with it, its part goes.
+#[derive(Debug)]
+pub(crate) struct Share {
+    metrics: Arc<DeliveryMetrics>,
+    counts: Counts,
+    accepted_at: Arc<AtomicI64>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     channel: Kind,
@@ -93,7 +101,7 @@ impl DeliveryMetrics {
             lanes: Gauge::default(),
             accepted_to_sent: Histogram::new(SENT_WITHIN),
             oldest: Oldest {
-                accepted_at: Arc::new(AtomicI64::new(NONE)),
+                accepted_at: Arc::default(),
                 clock,
             },
         }
@@ -194,16 +202,57 @@ impl DeliveryMetrics {
         }
     }
 
+    /// The part of an engine that holds nothing yet.
+    pub(crate) fn share(self: &Arc<Self>) -> Share {
+        let accepted_at = Arc::new(AtomicI64::new(NONE));
+        self.oldest.lock().push(Arc::clone(&accepted_at));
+        Share {
+            metrics: Arc::clone(self),
+            counts: Counts::default(),
+            accepted_at,
+        }
+    }
+}
+
+impl Share {
     /// What the engine holds now.
-    pub(crate) fn holds(&self, counts: Counts, oldest: Option<UtcMillis>) {
-        self.in_flight.set(gauge(counts.in_flight));
-        self.waiting.set(gauge(counts.waiting()));
-        self.parked
-            .set(i64::try_from(counts.parked).unwrap_or(i64::MAX));
-        self.lanes.set(gauge(counts.lanes));
-        self.oldest
-            .accepted_at
+    pub(crate) fn holds(&mut self, counts: Counts, oldest: Option<UtcMillis>) {
+        let before = std::mem::replace(&mut self.counts, counts);
+        let change = |gauge: &Gauge, from: i64, to: i64| {
+            if from != to {
+                gauge.inc_by(to - from);
+            }
+        };
+        let metrics = &self.metrics;
+        change(
+            &metrics.in_flight,
+            gauge(before.in_flight),
+            gauge(counts.in_flight),
+        );
+        change(
+            &metrics.waiting,
+            gauge(before.waiting()),
+            gauge(counts.waiting()),
+        );
+        let parked = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        change(
+            &metrics.parked,
+            parked(before.parked),
+            parked(counts.parked),
+        );
+        change(&metrics.lanes, gauge(before.lanes), gauge(counts.lanes));
+        self.accepted_at
             .store(oldest.map_or(NONE, |at| at.0), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.holds(Counts::default(), None);
+        self.metrics
+            .oldest
+            .lock()
+            .retain(|other| !Arc::ptr_eq(other, &self.accepted_at));
     }
 }
 
@@ -215,8 +264,18 @@ fn gauge(count: usize) -> i64 {
 /// for: while everything waits, nothing else would move it.
 #[derive(Clone)]
 struct Oldest {
-    accepted_at: Arc<AtomicI64>,
+    /// Of each engine.
+    accepted_at: Arc<Mutex<Vec<Arc<AtomicI64>>>>,
     clock: Arc<dyn Clock>,
+}
+
+impl Oldest {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<AtomicI64>>> {
+        // The list is whole between any two statements that could panic.
+        self.accepted_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for Oldest {
@@ -229,9 +288,14 @@ impl fmt::Debug for Oldest {
 
 impl Collector for Oldest {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let age = match self.accepted_at.load(Ordering::Relaxed) {
-            NONE => 0.0,
-            at => self.clock.now().utc.since(UtcMillis(at)).as_secs_f64(),
+        let oldest = self
+            .lock()
+            .iter()
+            .map(|at| at.load(Ordering::Relaxed))
+            .min();
+        let age = match oldest {
+            None | Some(NONE) => 0.0,
+            Some(at) => self.clock.now().utc.since(UtcMillis(at)).as_secs_f64(),
         };
         let gauge = ConstGauge::new(age);
         let encoder = encoder.encode_descriptor(
@@ -290,10 +354,33 @@ mod tests {
 
     #[test]
     fn the_oldest_delivery_ages_while_nothing_happens() {
-        let metrics = DeliveryMetrics::new(Arc::new(At(65_000)));
+        let metrics = Arc::new(DeliveryMetrics::new(Arc::new(At(65_000))));
         assert!(shown(&metrics).contains("oldest_delivery_age_seconds 0.0"));
-        metrics.holds(Counts::default(), Some(UtcMillis(5_000)));
+        let mut share = metrics.share();
+        share.holds(Counts::default(), Some(UtcMillis(5_000)));
         assert!(shown(&metrics).contains("oldest_delivery_age_seconds 60.0"));
+    }
+
+    #[test]
+    fn several_engines_count_together_and_one_that_ended_does_not() {
+        let metrics = Arc::new(DeliveryMetrics::new(Arc::new(At(65_000))));
+        let [mut one, mut other] = [metrics.share(), metrics.share()];
+        let counts = |held, parked| Counts {
+            held,
+            parked,
+            ..Counts::default()
+        };
+        one.holds(counts(3, 10), Some(UtcMillis(5_000)));
+        other.holds(counts(1, 0), Some(UtcMillis(35_000)));
+        one.holds(counts(2, 10), Some(UtcMillis(5_000)));
+        let text = shown(&metrics);
+        assert!(text.contains("deliveries_waiting 3"), "{text}");
+        assert!(text.contains("oldest_delivery_age_seconds 60.0"), "{text}");
+        drop(one);
+        let text = shown(&metrics);
+        assert!(text.contains("deliveries_waiting 1"), "{text}");
+        assert!(text.contains("deliveries_parked 0"), "{text}");
+        assert!(text.contains("oldest_delivery_age_seconds 30.0"), "{text}");
     }
 
     #[test]

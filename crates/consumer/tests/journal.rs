@@ -200,6 +200,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
         channels: vec![Arc::new(RefusesOnce::default())],
         clock: clock.clone(),
         metrics: Arc::new(DeliveryMetrics::new(clock)),
+        limits: None,
     };
     let settings = EngineSettings {
         backoff_base: Duration::from_millis(1),

@@ -41,5 +41,5 @@
 pub mod dispatcher;
 pub mod engine;
 
-pub use dispatcher::{Dispatcher, Outside};
+pub use dispatcher::{Dispatcher, Limits, Outside};
 pub use engine::{Engine, EngineSettings};

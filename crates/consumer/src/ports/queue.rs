@@ -69,6 +69,14 @@ pub trait DeliveryQueue: Send + Sync {
     /// Answers which of the folds were not made, since a member of theirs had ended.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError>;
 
+    /// Whether this consumer still answers for what it has received. Asked right before
+    /// each request, so it answers from memory. `false` where the deliveries may be another
+    /// consumer's by now: then the request does not begin, and `receive` answers
+    /// [`QueueError::Closed`] soon.
+    fn may_send(&self) -> bool {
+        true
+    }
+
     /// A request of this delivery begins; it ends with the settlement of its
     /// attempt. For those who ask where the delivery stands, so a queue that
     /// nobody asks need not listen.
@@ -98,7 +106,8 @@ pub struct ParkedLane {
     pub count: u64,
 }
 
-/// Why the queue could not do it. Each is worth another try: nothing was lost.
+/// Why the queue could not do it. Each but the last is worth another try: nothing was
+/// lost.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The disk is full or cannot be written.
@@ -107,7 +116,8 @@ pub enum QueueError {
     /// Anything else.
     #[error("the queue failed: {0}")]
     Failed(String),
-    /// The queue was closed, since the process is ending.
+    /// The queue was closed, since the process is ending, or since another consumer has
+    /// these deliveries now: nothing more can be recorded.
     #[error("the queue is closed")]
     Closed,
 }

@@ -161,6 +161,7 @@ impl Service {
             channels,
             clock: self.clock.clone(),
             metrics: metrics.clone(),
+            limits: None,
         };
         let engine = EngineSettings {
             max_in_flight: *max_in_flight as usize,

@@ -31,6 +31,10 @@ pub trait QueueUnderTest: Send + Sync + Sized {
 
     /// The ports of this run.
     fn ports(&self) -> QueuePorts;
+
+    /// Whether what is received tells an alert's targets. Nothing that is sent does, so a
+    /// queue may leave them to the history.
+    const HANDS_OVER_TARGETS: bool = true;
 }
 
 /// A queue's ports.
@@ -42,7 +46,8 @@ pub struct QueuePorts {
     pub directory: Arc<dyn DirectoryStore>,
 }
 
-/// Makes a test of each behaviour that the queue's ports promise.
+/// Makes a test of each behaviour that the queue's ports promise, but for those of
+/// [idempotency keys](crate::keys_contract).
 #[macro_export]
 macro_rules! queue_contract {
     ($adapter:ty) => {
@@ -96,17 +101,27 @@ macro_rules! queue_contract {
             what_is_parked_can_be_folded_and_is_parked_no_longer
             a_repeated_fold_changes_nothing
 
+            without_a_key_a_repeated_request_is_another_alert
+
+            an_alert_with_100_000_deliveries_passes_in_chunks
+            what_does_not_fit_into_memory_passes_in_order
+        }
+    };
+}
+
+/// Makes a test of each behaviour that accepting with an idempotency key promises, for a
+/// queue that knows keys itself or has a store of them beside it.
+#[macro_export]
+macro_rules! keys_contract {
+    ($adapter:ty) => {
+        $crate::each_behaviour! { $adapter, queue:
             a_repeated_request_is_answered_as_the_first_and_told_once
             another_request_under_the_same_key_is_a_conflict_and_tells_nobody
-            without_a_key_a_repeated_request_is_another_alert
             the_same_key_of_another_caller_is_another_key
             of_many_twins_at_once_one_is_accepted
             of_many_rivals_at_once_one_is_accepted
             a_key_survives_a_restart
             a_request_that_reached_nobody_is_replayed_too
-
-            an_alert_with_100_000_deliveries_passes_in_chunks
-            what_does_not_fit_into_memory_passes_in_order
         }
     };
 }

@@ -2,6 +2,7 @@
 //! happened. It decides nothing itself.
 
 mod journal;
+mod limits;
 mod recorder;
 mod request;
 #[cfg(test)]
@@ -16,14 +17,17 @@ use std::{
 };
 
 use common::Clock;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     application::engine::{Action, ChannelTraits, Engine, EngineSettings, Event},
-    metrics::DeliveryMetrics,
+    metrics::{DeliveryMetrics, Share},
     ports::{Channel, Credentials, DeliveryQueue, QueueError, Received},
 };
-use recorder::Recorder;
+use recorder::{Closed, Recorder};
+use request::Told;
+
+pub use limits::{Limits, Permit};
 
 /// How long to leave the queue alone after it failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -46,6 +50,9 @@ pub struct Outside {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Arc<DeliveryMetrics>,
+    /// Limits that this dispatcher shares with others of its process; `None` where there
+    /// is no other, since its engine has its own.
+    pub limits: Option<Arc<Limits>>,
 }
 
 impl fmt::Debug for Outside {
@@ -97,7 +104,9 @@ impl Dispatcher {
     /// recorded, or `drain_deadline` later. What is left is received again by the
     /// next process; a request cut off by the deadline may be sent twice.
     ///
-    /// Fails only where the queue cannot say at the start what it has parked.
+    /// Fails where the queue cannot say at the start what it has parked, and where it
+    /// closes before everything is recorded. May be dropped at any time: then nothing more
+    /// is recorded of what is under way.
     /// Needs a tokio runtime with its timer; requests run as tasks of their own.
     pub async fn run(
         mut self,
@@ -111,15 +120,18 @@ impl Dispatcher {
         let mut receiving: Option<Receiving<'_>> = None;
         let mut recorder = Recorder::new(&*outside.queue);
         let (reports, mut reported) = mpsc::unbounded_channel();
-        let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
+        let mut told = Vec::with_capacity(EVENTS_AT_ONCE);
+        let (stopping, stopped) = watch::channel(false);
+        let mut not_begun = 0;
+        let mut share = outside.metrics.share();
 
         let parked = outside.queue.parked().await?;
         self.engine
             .handle(outside.clock.now(), Event::ParkedLanes(parked));
         loop {
-            self.perform(&reports, &mut recorder);
+            self.perform(&reports, &stopped, &mut recorder, &mut share);
             recorder.begin();
-            if draining && self.engine.idle() && recorder.is_empty() {
+            if draining && self.engine.counts().in_flight == not_begun && recorder.is_empty() {
                 return Ok(());
             }
             let room = self.engine.room();
@@ -130,14 +142,20 @@ impl Dispatcher {
             let sleep = wake.map(|at| at.saturating_sub(outside.clock.now().mono));
 
             tokio::select! {
-                _ = reported.recv_many(&mut events, EVENTS_AT_ONCE) => {
+                _ = reported.recv_many(&mut told, EVENTS_AT_ONCE) => {
                     let now = outside.clock.now();
-                    for event in events.drain(..) {
-                        self.engine.handle(now, event);
+                    for told in told.drain(..) {
+                        match told {
+                            Told::Event(event) => self.engine.handle(now, event),
+                            Told::NotBegun => not_begun += 1,
+                        }
                     }
                 }
                 recorded = recorder.recorded() => {
                     let now = outside.clock.now();
+                    let Ok(recorded) = recorded else {
+                        return Err(QueueError::Closed);
+                    };
                     if !recorded.unfolded.is_empty() {
                         self.engine.handle(now, Event::Unfolded(recorded.unfolded));
                     }
@@ -157,6 +175,7 @@ impl Dispatcher {
                         }
                         Err(QueueError::Closed) => {
                             draining = true;
+                            stopping.send_replace(true);
                             deadline.as_mut().reset(tokio::time::Instant::now() + drain_deadline);
                             self.engine.handle(outside.clock.now(), Event::Draining);
                         }
@@ -170,32 +189,43 @@ impl Dispatcher {
                 () = sleep_for(sleep) => {}
                 () = &mut shutdown, if !draining => {
                     draining = true;
+                    stopping.send_replace(true);
                     receiving = None;
                     deadline.as_mut().reset(tokio::time::Instant::now() + drain_deadline);
                     self.engine.handle(outside.clock.now(), Event::Draining);
                 }
                 () = &mut deadline, if draining => {
-                    let left = self.engine.counts().in_flight;
+                    let left = self.engine.counts().in_flight.saturating_sub(not_begun);
                     if left > 0 {
                         tracing::warn!(left, "requests were cut off; they may be sent twice");
                     }
-                    if tokio::time::timeout(LAST_RECORD, recorder.finish()).await.is_err() {
-                        tracing::error!("the last outcomes could not be recorded");
-                    }
-                    return Ok(());
+                    return match tokio::time::timeout(LAST_RECORD, recorder.finish()).await {
+                        Ok(Ok(())) => Ok(()),
+                        Ok(Err(Closed)) => Err(QueueError::Closed),
+                        Err(_) => {
+                            tracing::error!("the last outcomes could not be recorded");
+                            Ok(())
+                        }
+                    };
                 }
             }
         }
     }
 
     /// Does all that the engine wants done now.
-    fn perform(&mut self, reports: &mpsc::UnboundedSender<Event>, recorder: &mut Recorder<'_>) {
+    fn perform(
+        &mut self,
+        reports: &mpsc::UnboundedSender<Told>,
+        stopped: &watch::Receiver<bool>,
+        recorder: &mut Recorder<'_>,
+        share: &mut Share,
+    ) {
         let now = self.outside.clock.now();
         while let Some(action) = self.engine.next_action(now) {
             match action {
                 Action::Send(order) => {
                     self.outside.queue.begins(order.lease.key());
-                    request::spawn(&self.outside, order, reports.clone());
+                    request::spawn(&self.outside, order, reports.clone(), stopped.clone());
                 }
                 Action::Settle { settlement, lease } => {
                     self.outside.metrics.settled(
@@ -230,18 +260,16 @@ impl Dispatcher {
                             }
                         };
                         // Nobody listens any more where the dispatcher has ended.
-                        let _ = reports.send(Event::Unparked {
+                        let _ = reports.send(Told::Event(Event::Unparked {
                             destination,
                             severity,
                             leases,
-                        });
+                        }));
                     });
                 }
             }
         }
-        self.outside
-            .metrics
-            .holds(self.engine.counts(), self.engine.oldest());
+        share.holds(self.engine.counts(), self.engine.oldest());
     }
 }
 

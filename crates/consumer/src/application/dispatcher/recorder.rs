@@ -9,7 +9,7 @@ use std::{
 use crate::{
     application::engine::Event,
     domain::{Settlement, Unfolded},
-    ports::DeliveryQueue,
+    ports::{DeliveryQueue, QueueError},
 };
 
 use super::RETRY_DELAY;
@@ -17,7 +17,7 @@ use super::RETRY_DELAY;
 /// Settlements written at once, at most.
 const BATCH: usize = 4096;
 
-type Writing<'a> = Pin<Box<dyn Future<Output = Recorded> + Send + 'a>>;
+type Writing<'a> = Pin<Box<dyn Future<Output = Result<Recorded, Closed>> + Send + 'a>>;
 
 /// What became of a batch.
 pub(super) struct Recorded {
@@ -26,6 +26,10 @@ pub(super) struct Recorded {
     /// That it is recorded.
     pub(super) event: Event,
 }
+
+/// The queue is closed: nothing more is recorded.
+#[derive(Debug)]
+pub(super) struct Closed;
 
 /// Outcomes on their way to the queue.
 pub(super) struct Recorder<'a> {
@@ -65,7 +69,7 @@ impl<'a> Recorder<'a> {
 
     /// Waits until the write under way has ended; for ever where there is none.
     /// May be dropped and called again.
-    pub(super) async fn recorded(&mut self) -> Recorded {
+    pub(super) async fn recorded(&mut self) -> Result<Recorded, Closed> {
         match &mut self.writing {
             Some(writing) => {
                 let recorded = writing.await;
@@ -77,16 +81,17 @@ impl<'a> Recorder<'a> {
     }
 
     /// Writes all that is left.
-    pub(super) async fn finish(&mut self) {
+    pub(super) async fn finish(&mut self) -> Result<(), Closed> {
         while !self.is_empty() {
             self.begin();
-            self.recorded().await;
+            self.recorded().await?;
         }
+        Ok(())
     }
 }
 
 /// Tries until it is recorded: an outcome that was forgotten would be sent twice.
-async fn write(queue: &dyn DeliveryQueue, batch: Vec<Settlement>) -> Recorded {
+async fn write(queue: &dyn DeliveryQueue, batch: Vec<Settlement>) -> Result<Recorded, Closed> {
     let event = Event::Recorded {
         settlements: batch.len(),
         attempts: batch
@@ -96,7 +101,8 @@ async fn write(queue: &dyn DeliveryQueue, batch: Vec<Settlement>) -> Recorded {
     };
     loop {
         match queue.settle(batch.clone()).await {
-            Ok(unfolded) => return Recorded { unfolded, event },
+            Ok(unfolded) => return Ok(Recorded { unfolded, event }),
+            Err(QueueError::Closed) => return Err(Closed),
             Err(error) => {
                 tracing::error!(%error, settlements = batch.len(), "outcomes could not be recorded; trying again");
                 tokio::time::sleep(RETRY_DELAY).await;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{Now, UtcMillis};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use crate::{
     application::engine::{Answered, Event, SendOrder, Ticket},
@@ -11,13 +11,33 @@ use crate::{
     ports::{Message, Part},
 };
 
-use super::Outside;
+use super::{Outside, limits::Permit};
 
-/// Begins the request that the engine ordered; its end is reported, whatever
-/// happens.
-pub(super) fn spawn(outside: &Arc<Outside>, order: SendOrder, reports: UnboundedSender<Event>) {
+/// What the task of a request tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// What happened.
+    Event(Event),
+    /// The request was not begun, since the dispatcher is ending or the queue is no
+    /// longer this consumer's.
+    NotBegun,
+}
+
+/// Begins the request that the engine ordered, as soon as the limits allow; its end is
+/// reported, whatever happens. One that has to wait until `stopping` is not begun.
+pub(super) fn spawn(
+    outside: &Arc<Outside>,
+    order: SendOrder,
+    reports: UnboundedSender<Told>,
+    stopping: watch::Receiver<bool>,
+) {
     let outside = Arc::clone(outside);
     tokio::spawn(async move {
+        let Some(_permit) = may_begin(&outside, &order, stopping).await else {
+            // Nobody listens any more where the dispatcher has ended.
+            let _ = reports.send(Told::NotBegun);
+            return;
+        };
         let begun = outside.clock.now();
         let report = Report {
             ticket: order.ticket,
@@ -41,6 +61,27 @@ pub(super) fn spawn(outside: &Arc<Outside>, order: SendOrder, reports: Unbounded
             .attempt_ended(&order.lease.destination.kind, result, fault);
         report.end(answer, parts, took(begun, outside.clock.now()));
     });
+}
+
+/// What the request holds while it is under way; `None` where it is not to begin.
+async fn may_begin(
+    outside: &Outside,
+    order: &SendOrder,
+    mut stopping: watch::Receiver<bool>,
+) -> Option<Option<Permit>> {
+    let permit = match &outside.limits {
+        None => None,
+        Some(limits) => {
+            let severity = order.lease.alert.severity;
+            let permit = limits.acquire(&order.lease.destination, severity);
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stopping| *stopping) => return None,
+                permit = permit => Some(permit),
+            }
+        }
+    };
+    outside.queue.may_send().then_some(permit)
 }
 
 /// Answers what the service said and how many parts the text has.
@@ -105,7 +146,7 @@ fn took(from: Now, to: Now) -> Duration {
 /// panicked, it says that nobody knows how the request ended: the lane goes on.
 struct Report {
     ticket: Ticket,
-    reports: UnboundedSender<Event>,
+    reports: UnboundedSender<Told>,
     started_at: UtcMillis,
     ended: bool,
 }
@@ -125,7 +166,7 @@ impl Report {
             took,
         };
         // Nobody listens any more where the dispatcher has ended.
-        let _ = self.reports.send(Event::Answered(answered));
+        let _ = self.reports.send(Told::Event(Event::Answered(answered)));
     }
 }
 

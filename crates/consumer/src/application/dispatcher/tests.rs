@@ -57,6 +57,8 @@ struct QueueState {
     calls: usize,
     failures: usize,
     begun: Vec<u64>,
+    /// Another consumer has the deliveries now.
+    is_lost: bool,
 }
 
 impl FakeQueue {
@@ -129,6 +131,10 @@ impl DeliveryQueue for FakeQueue {
         Ok(wanted.take(room).cloned().collect())
     }
 
+    fn may_send(&self) -> bool {
+        !self.lock().is_lost
+    }
+
     fn begins(&self, delivery: LeaseKey) {
         self.lock().begun.push(delivery.position.sequence);
     }
@@ -138,6 +144,9 @@ impl DeliveryQueue for FakeQueue {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let mut state = self.lock();
         state.calls += 1;
+        if state.is_lost {
+            return Err(QueueError::Closed);
+        }
         if state.failures > 0 {
             state.failures -= 1;
             return Err(QueueError::Unwritable("disk full".into()));
@@ -239,6 +248,10 @@ impl Bench {
     }
 
     fn with(queue: FakeQueue, settings: EngineSettings) -> Self {
+        Self::limited(queue, settings, None)
+    }
+
+    fn limited(queue: FakeQueue, settings: EngineSettings, limits: Option<Limits>) -> Self {
         let queue = Arc::new(queue);
         let channel = Arc::new(FakeChannel {
             sent: Mutex::default(),
@@ -254,6 +267,7 @@ impl Bench {
             channels: vec![channel.clone()],
             clock: clock.clone(),
             metrics: Arc::new(DeliveryMetrics::new(clock)),
+            limits: limits.map(Arc::new),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move {
@@ -502,4 +516,50 @@ async fn a_queue_that_closes_ends_the_dispatcher() {
     let bench = Bench::start();
     bench.queue.offer(Err(QueueError::Closed));
     bench.running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_wait_for_the_limits_that_dispatchers_share() {
+    let limits = Some(Limits::new(2, 2));
+    let bench = Bench::limited(FakeQueue::default(), EngineSettings::default(), limits);
+    bench.offer((1..=5).map(|n| lease(n, &format!("hang{n}"))));
+    bench.channel.gate.add_permits(5);
+    bench.queue.until_settled(5).await;
+    assert_eq!(bench.channel.most_under_way.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_the_limits_is_not_begun_when_the_dispatcher_ends() {
+    let limits = Some(Limits::new(1, 1));
+    let mut bench = Bench::limited(FakeQueue::default(), EngineSettings::default(), limits);
+    bench.offer([lease(1, "hang1"), lease(2, "hang2")]);
+    bench.channel.begun.notified().await;
+    bench.stop();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.channel.gate.add_permits(2);
+    bench.running.await.unwrap().unwrap();
+    assert_eq!(bench.queue.outcomes().len(), 1);
+    assert_eq!(bench.sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_of_what_another_consumer_may_have() {
+    let queue = FakeQueue::default();
+    queue.lock().is_lost = true;
+    let bench = Bench::with(queue, EngineSettings::default());
+    bench.offer([lease(1, "a")]);
+    bench.queue.offer(Err(QueueError::Closed));
+    bench.running.await.unwrap().unwrap();
+    assert!(bench.sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_closes_before_all_is_recorded_ends_the_dispatcher_with_an_error() {
+    let bench = Bench::start();
+    bench.offer([lease(1, "hang")]);
+    bench.channel.begun.notified().await;
+    bench.queue.lock().is_lost = true;
+    bench.channel.gate.add_permits(1);
+    let ended = bench.running.await.unwrap();
+    assert!(matches!(ended, Err(QueueError::Closed)));
 }

@@ -5,4 +5,5 @@ pub mod crash;
 pub mod durability;
 pub mod figures;
 pub mod harness;
+pub mod model_queue;
 pub mod services;

@@ -417,8 +417,15 @@ impl From<StoreError> for ApiError {
 
 impl From<HistoryError> for ApiError {
     fn from(error: HistoryError) -> Self {
-        Self::Internal {
-            inside: error.to_string(),
+        match error {
+            HistoryError::Unavailable(inside) => Self::NotNow {
+                code: "HISTORY_UNAVAILABLE",
+                sentence: "The history cannot be read now; try again later.",
+                inside: Some(inside),
+            },
+            HistoryError::Failed(_) | HistoryError::Closed => Self::Internal {
+                inside: error.to_string(),
+            },
         }
     }
 }

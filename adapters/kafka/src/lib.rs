@@ -11,15 +11,19 @@
 //! | `publisher.rs`, `gate.rs` | the accepting end: alerts into their topic; whether that can be done now |
 //! | `alert_log/` | the topic of alerts as whoever reads it must: what is an alert, what a repetition |
 //! | `fanout/` | alerts become deliveries, each in its partition |
+//! | `control.rs` | consumers are asked to cancel and to replay |
+//! | `history/` | what became of alerts, handed to whoever writes it down |
 //! | `adopt.rs` | messages of other producers become alerts |
 //! | `lanes/` | the receiving end: whoever has a partition delivers what is in it |
 
 mod adopt;
 pub mod alert_log;
 mod client;
+mod control;
 mod error;
 mod fanout;
 mod gate;
+mod history;
 pub mod lanes;
 mod publisher;
 pub mod records;
@@ -32,6 +36,7 @@ pub use adopt::adopt;
 pub use client::{Cluster, TopicFacts};
 pub use error::OpenError;
 pub use fanout::FanOut;
+pub use history::{FeedMetrics, HistoryFeed};
 pub use lanes::{Delivering, Lanes};
 pub use publisher::Publisher;
 pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};

@@ -50,6 +50,7 @@ pub struct Publisher {
     config: ClientConfig,
     producer: Mutex<Arc<Answering>>,
     topics: Topics,
+    partitions: u16,
     sealer: Arc<Sealer>,
     limits: Limits,
     gate: Arc<Gate>,
@@ -77,12 +78,30 @@ impl Publisher {
             config,
             producer,
             topics,
+            partitions: settings.partitions,
             sealer,
             limits,
             gate,
             watching: tokio::spawn(watch),
             long: Semaphore::new(1),
         })
+    }
+
+    /// Whether anything can be published now; else why not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.gate.check()
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// Waits until what was sent is acknowledged or has failed, for that long at most.
@@ -95,14 +114,19 @@ impl Publisher {
     }
 
     /// Publishes one record: `Ok` when it is acknowledged.
-    async fn publish_one(&self, record: &AlertRecord) -> Result<(), Failure> {
-        self.send(record)?.acknowledged().await
+    async fn publish_one(&self, record: &AlertRecord) -> Result<(), PublishError> {
+        let published = async { self.send_alert(record)?.acknowledged().await };
+        published.await.map_err(PublishError::from)
     }
 
-    fn send(&self, record: &AlertRecord) -> Result<Sent<'_>, Failure> {
-        let outgoing = Outgoing::alert(&self.topics, record);
+    fn send_alert(&self, record: &AlertRecord) -> Result<Sent<'_>, Failure> {
+        self.send(&Outgoing::alert(&self.topics, record))
+    }
+
+    /// Hands a record to the client.
+    pub(crate) fn send(&self, outgoing: &Outgoing) -> Result<Sent<'_>, Failure> {
         let producer = self.producer();
-        match producer.send(&outgoing) {
+        match producer.send(outgoing) {
             Ok(sent) => Ok(Sent {
                 publisher: self,
                 producer,
@@ -122,14 +146,14 @@ impl Publisher {
             return Ok(());
         };
         for some in others.chunks(CHUNKS_UNDER_WAY) {
-            let sent: Vec<_> = some.iter().map(|record| self.send(record)).collect();
+            let sent: Vec<_> = some.iter().map(|record| self.send_alert(record)).collect();
             for sent in sent {
                 // Whatever became of them: without their last they are nobody's alert.
                 let acknowledged = async { sent?.acknowledged().await };
                 acknowledged.await.map_err(Failure::nothing_accepted)?;
             }
         }
-        self.publish_one(last).await.map_err(PublishError::from)
+        self.publish_one(last).await
     }
 
     /// Refuses what could not be handed on: a delivery that no topic takes, or an alert
@@ -237,14 +261,15 @@ impl Drop for Publisher {
 }
 
 /// A record on its way.
-struct Sent<'a> {
+pub(crate) struct Sent<'a> {
     publisher: &'a Publisher,
     producer: Arc<Answering>,
     sent: sending::Sent,
 }
 
 impl Sent<'_> {
-    async fn acknowledged(self) -> Result<(), Failure> {
+    /// Waits until the brokers have it.
+    pub(crate) async fn acknowledged(self) -> Result<(), Failure> {
         let Err(error) = self.sent.answer().await else {
             return Ok(());
         };
@@ -255,8 +280,9 @@ impl Sent<'_> {
 }
 
 /// Why a record is not known to be in its topic.
-#[derive(Debug)]
-enum Failure {
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) enum Failure {
     /// There is no room for it in memory.
     NoRoom(String),
     /// It certainly is not.

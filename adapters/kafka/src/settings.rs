@@ -74,6 +74,11 @@ impl Settings {
     pub(crate) fn fan_out_group(&self) -> String {
         format!("{}.fanout", self.group)
     }
+
+    /// The group of those who write the history.
+    pub(crate) fn history_group(&self) -> String {
+        format!("{}.history", self.group)
+    }
 }
 
 impl std::fmt::Debug for Settings {

@@ -23,6 +23,7 @@
 
 mod directory;
 mod error;
+mod history;
 mod keys;
 mod listener;
 mod schema;
@@ -43,6 +44,7 @@ use server::Server;
 
 pub use directory::PostgresDirectory;
 pub use error::ConnectError;
+pub use history::{HistoryMetrics, PostgresHistory};
 pub use keys::PostgresKeys;
 pub use url::{DatabaseUrl, UrlError};
 
@@ -55,6 +57,11 @@ pub struct Settings {
     pub wait: Duration,
     /// How many connections there may be, beside the one that listens.
     pub connections: usize,
+    /// How long an alert that has ended is kept. Dead letters are kept for 30 days.
+    pub retention: Duration,
+    /// How long an alert or a delivery is waited for that may be about to be recorded:
+    /// the history is a moment behind.
+    pub patience: Duration,
 }
 
 impl Settings {
@@ -64,6 +71,8 @@ impl Settings {
             url,
             wait: Duration::from_secs(60),
             connections: 8,
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            patience: Duration::from_secs(1),
         }
     }
 }
@@ -74,6 +83,11 @@ pub struct Postgres {
     pub directory: Arc<PostgresDirectory>,
     /// The idempotency keys.
     pub keys: Arc<PostgresKeys>,
+    /// The history.
+    pub history: Arc<PostgresHistory>,
+    /// Its counts.
+    pub metrics: HistoryMetrics,
+    trimmer: Arc<history::Trimmer>,
     health: Health,
     pool: Pool,
     clock: Arc<dyn Clock>,
@@ -92,6 +106,8 @@ impl Postgres {
             url,
             wait,
             connections,
+            retention,
+            patience,
         } = settings;
         let server = Server::new(url)?;
         let place = server.place().to_owned();
@@ -103,6 +119,8 @@ impl Postgres {
         };
         let loaded = directory::load(&mut client).await;
         let state = loaded.map_err(|error| unreachable(error::describe(&error)))?;
+        let end = history::End::read(&client).await;
+        let end = end.map_err(|error| unreachable(error::describe(&error)))?;
         drop(client);
         let pool = server.pool(connections);
         let pool = pool.map_err(|failure| unreachable(failure.to_string()))?;
@@ -114,7 +132,15 @@ impl Postgres {
             published: published.clone(),
             health: health.clone(),
             keys,
+            history: end.clone(),
         };
+        let metrics = HistoryMetrics::default();
+        let trimmer = Arc::new(history::Trimmer {
+            pool: pool.clone(),
+            clock: clock.clone(),
+            retention,
+            metrics: metrics.clone(),
+        });
         Ok(Self {
             directory: Arc::new(PostgresDirectory::new(
                 pool.clone(),
@@ -122,11 +148,21 @@ impl Postgres {
                 clock.clone(),
             )),
             keys: Arc::new(PostgresKeys::new(pool.clone(), clock.clone(), ended)),
+            history: Arc::new(PostgresHistory::new(
+                pool.clone(),
+                clock.clone(),
+                end,
+                metrics.clone(),
+                patience,
+            )),
+            metrics,
             health,
             _tasks: vec![
                 AbortOnDrop(tokio::spawn(listener.run())),
                 AbortOnDrop(tokio::spawn(trim::run(pool.clone(), clock.clone()))),
+                AbortOnDrop(tokio::spawn(trimmer.clone().run())),
             ],
+            trimmer,
             pool,
             clock,
         })
@@ -140,6 +176,16 @@ impl Postgres {
     pub async fn trim(&self) -> Result<(), String> {
         let trimmed = trim::trim(&self.pool, self.clock.now().utc).await;
         trimmed.map(drop).map_err(|failure| failure.to_string())
+    }
+
+    /// Removes what of the history has served its time, unless some process has done so
+    /// within a minute. That happens by itself.
+    ///
+    /// # Errors
+    /// Why not; what is left goes the next time.
+    pub async fn trim_history(&self) -> Result<(), String> {
+        let trimmed = self.trimmer.round().await;
+        trimmed.map_err(|failure| failure.to_string())
     }
 
     /// Whether the database answers; else why not. Answers from memory.

@@ -16,11 +16,12 @@ use tokio_postgres::{AsyncMessage, Client, IsolationLevel, Notification};
 use crate::{
     directory::{Published, catch_up},
     error::{Failure, NoConnection, describe},
+    history::{End, FEED},
     server::{Driver, Server},
 };
 
 /// The channels of NOTIFY. A word that is lost costs time alone: all it says is to look.
-const LISTEN: &str = "LISTEN directory_change; LISTEN idempotency_key";
+const LISTEN: &str = "LISTEN directory_change; LISTEN idempotency_key; LISTEN history_feed";
 const DIRECTORY_CHANGE: &str = "directory_change";
 
 /// How often it is looked without a word, so that a connection that is dead without
@@ -68,6 +69,8 @@ pub(crate) struct Listener {
     pub(crate) health: Health,
     /// Marked as changed when an idempotency key was, somewhere.
     pub(crate) keys: watch::Sender<()>,
+    /// Learns how far the history's feed goes.
+    pub(crate) history: End,
 }
 
 impl Listener {
@@ -100,7 +103,7 @@ impl Listener {
     /// Listens on a connection until it is lost; says why.
     async fn listen(&self, mut client: Client, driver: Driver, wait: &mut Duration) -> String {
         let (words, mut heard) = mpsc::channel(WORDS);
-        let driving = AbortOnDrop(tokio::spawn(drive(driver, words)));
+        let driving = AbortOnDrop(tokio::spawn(drive(driver, words, self.history.clone())));
         let begun = timeout(ANSWER, client.batch_execute(LISTEN)).await;
         let begun = begun
             .map_err(|_| slow())
@@ -164,6 +167,8 @@ impl Listener {
             turn.publish(newer);
         }
         drop(turn);
+        let feed = self.history.look(&transaction);
+        timeout(ANSWER, feed).await.map_err(away)??;
         timeout(ANSWER, transaction.commit())
             .await
             .map_err(away)??;
@@ -176,9 +181,12 @@ fn slow() -> String {
 }
 
 /// Moves the connection along, and passes on what it is told.
-async fn drive(mut driver: Driver, words: mpsc::Sender<Notification>) {
+async fn drive(mut driver: Driver, words: mpsc::Sender<Notification>, history: End) {
     loop {
         match std::future::poll_fn(|context| driver.poll_message(context)).await {
+            Some(Ok(AsyncMessage::Notification(word))) if word.channel() == FEED => {
+                history.heard(word.payload());
+            }
             Some(Ok(AsyncMessage::Notification(word))) => {
                 // Full: who reads has as many reasons to look already.
                 let _ = words.try_send(word);

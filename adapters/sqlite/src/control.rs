@@ -7,7 +7,7 @@ use common::{AlertId, DeliveryId};
 use consumer::domain::Position;
 use producer::ports::{
     Cancelled, Control, ControlError, DeliveryPlace, HistoryError, MAX_REPLAYED, Mode, ReplayError,
-    Replayed, Selection,
+    Replayed, Selection, Stage,
 };
 
 use crate::{
@@ -43,7 +43,7 @@ impl Control for SqliteControl {
         let Some(sequence) = self.history.sequence_of(alert).await.map_err(unread)? else {
             return Ok(None);
         };
-        let mut cancelled = Cancelled::default();
+        let (mut cancelled, mut sending) = (0, 0);
         let mut from = Some(0);
         while let Some(next) = from {
             let answer = self.commands.send(|reply| {
@@ -54,19 +54,19 @@ impl Control for SqliteControl {
                 })
             });
             let step = answer.ok_or_else(closed)?.await.map_err(|_| closed())??;
-            cancelled.cancelled += step.cancelled;
-            cancelled.sending += step.sending;
+            cancelled += step.cancelled;
+            sending += step.sending;
             from = step.next;
         }
-        Ok(Some(cancelled))
+        Ok(Some(Cancelled::Done { cancelled, sending }))
     }
 
-    async fn replay_one(&self, id: DeliveryId) -> Result<Option<()>, ReplayError> {
+    async fn replay_one(&self, id: DeliveryId) -> Result<Option<Stage>, ReplayError> {
         let Some(place) = self.history.place_of(id).await.map_err(unread)? else {
             return Ok(None);
         };
         match self.replay_these(vec![place]).await?.first() {
-            Some(Verdict::Replayed) => Ok(Some(())),
+            Some(Verdict::Replayed) => Ok(Some(Stage::Done)),
             Some(Verdict::OnItsWay) => Err(ReplayError::OnItsWay),
             Some(Verdict::CredentialGone) => Err(ReplayError::CredentialGone),
             Some(Verdict::NoSuch) | None => Ok(None),
@@ -86,10 +86,15 @@ impl Control for SqliteControl {
         if mode == Mode::DryRun {
             return Ok(Replayed {
                 count: places.len(),
+                stage: Stage::Done,
                 next,
             });
         }
-        let mut replayed = Replayed { count: 0, next };
+        let mut replayed = Replayed {
+            count: 0,
+            stage: Stage::Done,
+            next,
+        };
         let mut done: Option<Position> = None;
         for step in places.chunks(STEP) {
             match self.replay_these(step.to_vec()).await {

@@ -8,6 +8,7 @@ pub mod destination;
 pub mod gtid;
 pub mod ids;
 pub mod mishap;
+pub mod packed;
 pub mod secret;
 pub mod severity;
 pub mod status;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use common::AlertId;
+use producer::ports::Cancelled;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,6 +34,15 @@ struct CancelledView {
     /// takes it, and cancelled where it does not.
     #[schema(example = 0)]
     sending: usize,
+}
+
+/// What cancelling will come to.
+#[derive(Serialize, ToSchema)]
+struct CancelRequestedView {
+    /// Deliveries that had not ended: each is cancelled, unless it was sent before
+    /// its consumer heard of it.
+    #[schema(example = 3)]
+    requested: usize,
 }
 
 /// Lists alerts, the last accepted first.
@@ -83,20 +93,27 @@ pub(crate) async fn get(
 }
 
 /// Cancels an alert: what of it has not been sent never is. Where nothing is left
-/// to cancel, the count is 0.
+/// to cancel, the count is 0. Where the consumers are other processes they are asked
+/// to, and the answer is 202.
 #[utoipa::path(post, path = "/v1/alerts/{id}/cancel", tag = "history", operation_id = "cancelAlert",
     params(("id" = Uuid, Path, description = "The alert's id")),
     responses((status = 200, description = "Cancelled", body = Envelope<CancelledView>),
+        (status = 202, description = "The consumers are asked to", body = Envelope<CancelRequestedView>),
         AlertIdFaults, StoreFaults, ServerFault))]
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     PathId(id): PathId<AlertId>,
 ) -> Result<Response, ApiError> {
     let cancelled = app.api.control.cancel(id).await?;
-    let cancelled = cancelled.ok_or(ApiError::NO_ALERT)?;
-    let view = CancelledView {
-        cancelled: cancelled.cancelled,
-        sending: cancelled.sending,
-    };
-    Ok(answer(StatusCode::OK, view))
+    Ok(match cancelled.ok_or(ApiError::NO_ALERT)? {
+        Cancelled::Done { cancelled, sending } => {
+            answer(StatusCode::OK, CancelledView { cancelled, sending })
+        }
+        Cancelled::Requested { deliveries } => {
+            let view = CancelRequestedView {
+                requested: deliveries,
+            };
+            answer(StatusCode::ACCEPTED, view)
+        }
+    })
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::Response};
 use common::DeliveryId;
 
-use super::views::{self, DeliveryDetailView};
+use super::{
+    replay::status,
+    views::{self, DeliveryDetailView},
+};
 use crate::{
     envelope::{Envelope, answer},
     errors::ApiError,
@@ -27,18 +30,20 @@ pub(crate) async fn get(
 }
 
 /// Sends a delivery that has ended once more, with the user's current token. One
-/// that the service had already is marked as repeated.
+/// that the service had already is marked as repeated. Where the consumers are other
+/// processes the answer is 202, and the record changes when they have heard of it.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/replay", tag = "history", operation_id = "replayDelivery",
     params(("id" = Uuid, Path, description = "The delivery's id")),
     responses((status = 200, description = "On its way", body = Envelope<DeliveryDetailView>),
+        (status = 202, description = "The consumers are asked to; the delivery as it was", body = Envelope<DeliveryDetailView>),
         DeliveryIdFaults, ReplayConflict, ReplayFaults, ServerFault))]
 pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<Response, ApiError> {
     let replayed = app.api.control.replay_one(id).await?;
-    replayed.ok_or(ApiError::NO_DELIVERY)?;
-    Ok(answer(StatusCode::OK, shown(&app, id).await?))
+    let stage = replayed.ok_or(ApiError::NO_DELIVERY)?;
+    Ok(answer(status(stage), shown(&app, id).await?))
 }
 
 async fn shown(app: &App, id: DeliveryId) -> Result<DeliveryDetailView, ApiError> {

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use common::UtcMillis;
 use producer::{
     domain::{Invalid, Place},
-    ports::{MAX_REPLAYED, Mode, Selection},
+    ports::{MAX_REPLAYED, Mode, Selection, Stage},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -71,7 +71,8 @@ pub(crate) struct DestinationBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ReplayedView {
-    /// How many are on their way again; with `dryRun=true`, how many would be.
+    /// How many are on their way again, or about to be (202); with `dryRun=true`, how
+    /// many would be.
     #[schema(example = 12)]
     count: usize,
     /// Where to go on; null where everything was looked at.
@@ -83,6 +84,7 @@ struct ReplayedView {
     params(("dryRun" = Option<bool>, Query, description = "Only answer how many would be replayed")),
     request_body(content = DeadLettersBody, content_type = "application/json"),
     responses((status = 200, description = "On their way", body = Envelope<ReplayedView>),
+        (status = 202, description = "The consumers are asked to", body = Envelope<ReplayedView>),
         BodyFaults, ReplayFaults, ServerFault))]
 pub(crate) async fn dead_letters(
     State(app): State<Arc<App>>,
@@ -104,6 +106,7 @@ pub(crate) async fn dead_letters(
     params(("dryRun" = Option<bool>, Query, description = "Only answer how many would be replayed")),
     request_body(content = DestinationBody, content_type = "application/json"),
     responses((status = 200, description = "On their way", body = Envelope<ReplayedView>),
+        (status = 202, description = "The consumers are asked to", body = Envelope<ReplayedView>),
         BodyFaults, ReplayFaults, ServerFault))]
 pub(crate) async fn alerts(
     State(app): State<Arc<App>>,
@@ -152,5 +155,13 @@ async fn replay(
         count: replayed.count,
         next_cursor: replayed.next.map(cursor::of_place),
     };
-    Ok(answer(StatusCode::OK, view))
+    Ok(answer(status(replayed.stage), view))
+}
+
+/// How a replay that has come so far is answered.
+pub(super) fn status(stage: Stage) -> StatusCode {
+    match stage {
+        Stage::Done => StatusCode::OK,
+        Stage::Requested => StatusCode::ACCEPTED,
+    }
 }

@@ -23,7 +23,8 @@ pub use seen::WINDOW;
 /// A reader of the topic of alerts.
 pub struct AlertLog {
     from: u64,
-    seen: Seen,
+    /// `None` where repetitions are for others to find.
+    seen: Option<Seen>,
     assembly: Assembly,
 }
 
@@ -41,7 +42,8 @@ pub struct Found<'a> {
 /// What a record came to.
 #[derive(Debug)]
 pub enum Read {
-    /// An alert, whole and for the first time.
+    /// An alert, whole and for the first time (or, to a reader
+    /// [of everything](AlertLog::of_everything), again).
     Alert(Box<WholeAlert>),
     /// Nothing: a chunk that others follow, a repetition, or what began before the
     /// beginning.
@@ -72,7 +74,17 @@ impl AlertLog {
     pub fn from(from: u64) -> Self {
         Self {
             from,
-            seen: Seen::default(),
+            seen: Some(Seen::default()),
+            assembly: Assembly::default(),
+        }
+    }
+
+    /// A reader that tells of every alert it is given, repetitions too: for who finds those
+    /// by other means and so needs nothing from before.
+    pub fn of_everything() -> Self {
+        Self {
+            from: 0,
+            seen: None,
             assembly: Assembly::default(),
         }
     }
@@ -117,7 +129,7 @@ impl AlertLog {
                 }
             },
         };
-        if self.seen.is_repetition(record.alert_id, found.offset) {
+        if self.is_repetition(record.alert_id, found.offset) {
             return Read::Nothing;
         }
         match join(&parts) {
@@ -145,8 +157,13 @@ impl AlertLog {
             return;
         };
         if head.chunk.is_none_or(|chunk| chunk.number == chunk.of) {
-            self.seen.is_repetition(head.alert_id, offset);
+            self.is_repetition(head.alert_id, offset);
         }
+    }
+
+    fn is_repetition(&mut self, id: AlertId, offset: u64) -> bool {
+        let seen = self.seen.as_mut();
+        seen.is_some_and(|seen| seen.is_repetition(id, offset))
     }
 }
 

@@ -227,3 +227,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_reader_of_everything_needs_nothing_from_before_and_tells_of_repetitions_too() {
+    let mut log = Log::default();
+    let one = small("node1 down");
+    log.publish(&one);
+    log.publish(&one);
+    let mut reader = AlertLog::of_everything();
+    assert_eq!(reader.first(), 0);
+    let sealer = sealer(Format::Sealed);
+    for offset in 0..2 {
+        let read = reader.read(log.found(offset), &sealer);
+        assert!(matches!(read, Read::Alert(_)), "{read:?}");
+    }
+}

@@ -41,23 +41,9 @@ pub fn delivery_record(
 ) -> (DestinationId, DeliveryRecord) {
     let destination = DestinationId::of(&delivery.kind, &delivery.base_url, &delivery.address);
     let id = DeliveryId::of(record.alert_id, destination, delivery.credential_id);
-    let seal = |name: &str, text: &str| sealer.seal(&Field::new(id, name), text);
-    let base_url =
-        (!delivery.base_url.is_empty()).then(|| seal(field::BASE_URL, &delivery.base_url));
-    let contract = Contract {
-        token: seal(field::TOKEN, delivery.token.expose()),
-        channel_id: seal(field::CHANNEL_ID, &delivery.address),
-        message: match body.verbatim {
-            true => seal(field::MESSAGE, &body.message),
-            false => seal(
-                field::MESSAGE,
-                &format!("[{}] {}", record.severity, body.message),
-            ),
-        },
-    };
     let meta = DeliveryMeta {
         v: VERSION,
-        sealed: sealer.key_id().map(str::to_owned),
+        sealed: None,
         place,
         alert_id: record.alert_id,
         delivery_id: id,
@@ -65,13 +51,51 @@ pub fn delivery_record(
         severity: record.severity,
         accepted_at: record.accepted_at,
         kind: delivery.kind.clone(),
-        base_url,
+        base_url: None,
         credential_id: delivery.credential_id,
         users: delivery.users.iter().take(MAX_SERVED).copied().collect(),
         verbatim: body.verbatim,
         others: Map::new(),
     };
-    (destination, DeliveryRecord { contract, meta })
+    let hidden = Plain {
+        token: delivery.token.expose(),
+        base_url: &delivery.base_url,
+        address: &delivery.address,
+        message: &body.message,
+    };
+    (destination, seal(meta, &hidden, sealer))
+}
+
+/// What is sealed of a delivery, as it is in the domain.
+pub(super) struct Plain<'a> {
+    pub(super) token: &'a str,
+    pub(super) base_url: &'a str,
+    pub(super) address: &'a str,
+    /// The alert's text; the severity before it is added here, unless it is verbatim.
+    pub(super) message: &'a str,
+}
+
+/// The record that these make, sealed as this process seals.
+pub(super) fn seal(meta: DeliveryMeta, plain: &Plain<'_>, sealer: &Sealer) -> DeliveryRecord {
+    let seal = |name: &str, text: &str| sealer.seal(&Field::new(meta.delivery_id, name), text);
+    let contract = Contract {
+        token: seal(field::TOKEN, plain.token),
+        channel_id: seal(field::CHANNEL_ID, plain.address),
+        message: match meta.verbatim {
+            true => seal(field::MESSAGE, plain.message),
+            false => seal(
+                field::MESSAGE,
+                &format!("[{}] {}", meta.severity, plain.message),
+            ),
+        },
+    };
+    let base_url = (!plain.base_url.is_empty()).then(|| seal(field::BASE_URL, plain.base_url));
+    let meta = DeliveryMeta {
+        sealed: sealer.key_id().map(str::to_owned),
+        base_url,
+        ..meta
+    };
+    DeliveryRecord { contract, meta }
 }
 
 /// What a lane needs of a record.

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `alert.rs` | an accepted alert and its records in the topic of alerts |
 //! | `delivery.rs` | an alert's record and those of its deliveries; a delivery's record and what a lane needs |
+//! | `control.rs` | what a person wants done and its records in the topic of controls |
 //! | `message.rs` | a message in the topics of deliveries, ours or anybody's, and its record |
 //! | `outgoing.rs` | a record and what a producer takes |
 
 mod alert;
+mod control;
 mod delivery;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -16,6 +18,7 @@ mod message;
 mod outgoing;
 
 pub use alert::{accepted_alert, alert_records, join, open_part};
+pub use control::{cancel_records, replay_record};
 pub use delivery::{OpenDelivery, delivery_record, field, open_delivery};
 pub use message::{Foreign, Message, Unreadable, read_message};
 pub use outgoing::{Outgoing, dead_letter, header_of};

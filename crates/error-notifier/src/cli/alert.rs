@@ -177,6 +177,9 @@ async fn cancel(arguments: One) -> Result<(), Failure> {
     if arguments.output.json {
         return print_json(&data);
     }
+    if let Some(requested) = data["requested"].as_u64() {
+        return print(&format!("requested: {requested}\n"));
+    }
     let sending = match data["sending"].as_u64() {
         None | Some(0) => String::new(),
         Some(count) => format!(", {count} under way may still arrive"),

@@ -21,7 +21,8 @@ use clap_complete::Shell;
 
 use crate::config::parse;
 use crate::config::settings::{
-    ConsumerSettings, DemoSettings, MigrateSettings, MockupSettings, ProducerSettings, ServeSettings,
+    ConsumerSettings, DemoSettings, MigrateSettings, MockupSettings, ProducerSettings,
+    ServeSettings,
 };
 use failure::Failure;
 

@@ -19,9 +19,7 @@ use tokio::task::JoinHandle;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::listening::{self, AcceptingEnds, DRAIN_DEADLINE};
-use super::{
-    bind, delivery, destinations::OfThisProcess, shutdown::Shutdown, warning::Warning,
-};
+use super::{bind, delivery, destinations::OfThisProcess, shutdown::Shutdown, warning::Warning};
 use crate::cli::failure::Failure;
 use crate::config::settings::EmbeddedSettings;
 

@@ -114,11 +114,14 @@ fn an_alert_is_shown_with_all_pages_of_its_deliveries() {
 
 #[test]
 fn cancelling_tells_how_many() {
-    for (sending, expected) in [
-        (0, "cancelled: 3\n"),
-        (1, "cancelled: 3, 1 under way may still arrive\n"),
+    for (data, expected) in [
+        (json!({"cancelled": 3, "sending": 0}), "cancelled: 3\n"),
+        (
+            json!({"cancelled": 3, "sending": 1}),
+            "cancelled: 3, 1 under way may still arrive\n",
+        ),
+        (json!({"requested": 3}), "requested: 3\n"),
     ] {
-        let data = json!({"cancelled": 3, "sending": sending});
         let (ended, requests) = run(&["alert", "cancel", ALERT], vec![Answer::data(data)]);
         assert_eq!(ended.stdout, expected);
         assert_eq!(requests[0].line, format!("POST /v1/alerts/{ALERT}/cancel"));

@@ -3,10 +3,12 @@
 pub mod alerts;
 pub mod directory;
 pub mod keyed_queue;
+pub mod remote_control;
 pub mod transfer;
 pub mod warnings;
 
 pub use alerts::{AlertReceipt, AlertRequest, Alerts, Preview};
 pub use directory::DirectoryAdmin;
 pub use keyed_queue::KeyedQueue;
+pub use remote_control::RemoteControl;
 pub use warnings::Warnings;

@@ -9,6 +9,10 @@ use super::{DeadLetterFilter, DeliveryPlace, Mode};
 pub const MAX_REPLAYED: usize = 10_000;
 
 /// Cancelling, replaying and discarding. Whatever is answered is durable.
+///
+/// Where the consumers are other processes, cancelling and replaying are done when
+/// they have heard of it, moments later. Then the answer says that it was
+/// [requested](Stage::Requested), and the record what came of it.
 #[async_trait]
 pub trait Control: Send + Sync {
     /// Cancels what of an alert has not been sent: it never is, after a restart
@@ -21,7 +25,7 @@ pub trait Control: Send + Sync {
     /// credential where they still have one, and as long as a new one. `None`
     /// where there is no such delivery. A repeated call is refused while the
     /// delivery is on its way, and sends it again after.
-    async fn replay_one(&self, id: DeliveryId) -> Result<Option<()>, ReplayError>;
+    async fn replay_one(&self, id: DeliveryId) -> Result<Option<Stage>, ReplayError>;
 
     /// Replays those selected that have ended, the last accepted first, up to
     /// `limit` and [`MAX_REPLAYED`]; only those before `before`, where given. In a
@@ -39,13 +43,30 @@ pub trait Control: Send + Sync {
     async fn discard(&self, id: DeliveryId) -> Result<bool, ControlError>;
 }
 
+/// How far something has come when it is answered. Both are durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is done.
+    Done,
+    /// It will be, by whoever has the deliveries in hand.
+    Requested,
+}
+
 /// What cancelling came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cancelled {
-    /// Deliveries that will never be sent.
-    pub cancelled: usize,
-    /// Deliveries whose request was under way.
-    pub sending: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is done.
+    Done {
+        /// Deliveries that will never be sent.
+        cancelled: usize,
+        /// Deliveries whose request was under way.
+        sending: usize,
+    },
+    /// It will be. What has been sent when the consumers hear of it stays sent.
+    Requested {
+        /// Deliveries that had not ended, as far as was known.
+        deliveries: usize,
+    },
 }
 
 /// Which deliveries to replay.
@@ -69,6 +90,8 @@ pub enum Selection {
 pub struct Replayed {
     /// How many are on their way again, or would be.
     pub count: usize,
+    /// Whether they are already; a dry run is done.
+    pub stage: Stage,
     /// Where to go on; `None` where all were looked at.
     pub next: Option<DeliveryPlace>,
 }

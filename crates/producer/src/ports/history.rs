@@ -386,6 +386,9 @@ pub enum Happening {
 /// Why the history cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
+    /// The store is away; try again later.
+    #[error("the history cannot be read now: {0}")]
+    Unavailable(String),
     /// The store failed.
     #[error("the history failed: {0}")]
     Failed(String),

@@ -1,16 +1,21 @@
 //! What the producer needs from the outside.
 
+mod consumers;
 mod control;
+mod control_store;
 mod destinations;
 mod directory;
 mod history;
 mod keys;
 mod publisher;
 mod queue;
+mod record;
 
+pub use consumers::{AskError, ConsumerRequest, Consumers, ReplayRequest};
 pub use control::{
-    Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection,
+    Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection, Stage,
 };
+pub use control_store::{ControlStore, Ended, OpenAlert, OpenDelivery, ReplayClaim};
 pub use destinations::{Destinations, DestinationsError};
 pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
@@ -21,3 +26,4 @@ pub use history::{
 pub use keys::{Claim, IdempotencyKeys, KeysError};
 pub use publisher::{AlertPublisher, PublishError};
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
+pub use record::{AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, SAME_ALERT_WITHIN};

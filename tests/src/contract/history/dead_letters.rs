@@ -20,8 +20,8 @@ pub async fn dead_letters_are_listed_the_last_accepted_first_in_pages<S: History
     let mut before = None;
     loop {
         let page = rig
-            .ports
-            .history
+            .history()
+            .await
             .dead_letters(DeadLetterFilter::default(), before, 2);
         let page = page.await.unwrap();
         seen.extend(page.items.iter().map(|one| one.detail.delivery.id));
@@ -69,7 +69,7 @@ pub async fn a_discarded_dead_letter_is_gone_from_the_list_and_stays_in_the_reco
     let rig = Rig::<S>::with_users(2).await;
     let alert = rig.dead_letters(Normal, &[0, 1]).await;
     let id = rig.id(&alert, 0);
-    assert_eq!(rig.ports.control.discard(id).await, Ok(true));
+    assert_eq!(rig.control().await.discard(id).await, Ok(true));
     assert_eq!(
         rig.dead(DeadLetterFilter::default()).await,
         [rig.id(&alert, 1)]
@@ -78,10 +78,10 @@ pub async fn a_discarded_dead_letter_is_gone_from_the_list_and_stays_in_the_reco
     assert_eq!(record.state, DeliveryState::Dead);
     assert_eq!(record.withdrawn_at, Some(alert.accepted_at));
     assert_eq!(record.reason.as_deref(), Some("channel_not_found"));
-    assert_eq!(rig.ports.control.discard(id).await, Ok(false));
+    assert_eq!(rig.control().await.discard(id).await, Ok(false));
     let queued = rig.accept(Normal, &[0]).await;
     assert_eq!(
-        rig.ports.control.discard(rig.id(&queued, 0)).await,
+        rig.control().await.discard(rig.id(&queued, 0)).await,
         Ok(false)
     );
 }

@@ -18,7 +18,7 @@ fn state(event: &Event) -> Option<DeliveryState> {
 
 pub async fn what_happens_is_told_in_order<S: HistoryUnderTest>() {
     let rig = Rig::<S>::with_users(3).await;
-    let start = rig.ports.history.now();
+    let start = rig.history().await.now();
     let alert = rig.accept(Normal, &[0, 1, 2]).await;
     let come = rig.ports.queue.deliveries.receive(10).await.unwrap();
     drop(come);
@@ -29,9 +29,9 @@ pub async fn what_happens_is_told_in_order<S: HistoryUnderTest>() {
     rig.settle(&[&come[0]], waiting()).await;
     rig.settle(&[&come[0]], Outcome::Delivered).await;
     rig.settle(&[&come[1]], dead("x")).await;
-    rig.ports.control.cancel(alert.id).await.unwrap();
-    rig.ports
-        .control
+    rig.cancel(alert.id).await;
+    rig.control()
+        .await
         .replay_one(rig.id(&alert, 1))
         .await
         .unwrap();
@@ -63,7 +63,7 @@ pub async fn what_happens_later_wakes_who_waits<S: HistoryUnderTest>() {
 
 pub async fn events_go_on_after_any_of_them_after_a_restart_too<S: HistoryUnderTest>() {
     let rig = Rig::<S>::with_users(1).await;
-    let start = rig.ports.history.now();
+    let start = rig.history().await.now();
     for _ in 0..5 {
         rig.accept(Normal, &[0]).await;
     }
@@ -83,7 +83,7 @@ pub async fn events_go_on_after_any_of_them_after_a_restart_too<S: HistoryUnderT
         let expected: Vec<_> = all[place + 1..].iter().map(|event| event.id).collect();
         assert_eq!(later, expected);
     }
-    assert!(rig.ports.history.now() >= all[4].id);
+    assert!(rig.history().await.now() >= all[4].id);
 }
 
 pub async fn an_event_from_elsewhere_is_a_gap<S: HistoryUnderTest>() {
@@ -91,23 +91,23 @@ pub async fn an_event_from_elsewhere_is_a_gap<S: HistoryUnderTest>() {
     rig.accept(Normal, &[0]).await;
     let events = rig.events(EventId::end_of(1_000_000), 10).await;
     assert!(events.gap && events.items.is_empty());
-    assert_eq!(events.next, rig.ports.history.now());
+    assert_eq!(events.next, rig.history().await.now());
 }
 
 pub async fn alerts_and_outcomes_are_told_in_one_order_wherever_reading_begins<
     S: HistoryUnderTest,
 >() {
     let rig = Rig::<S>::with_users(1).await;
-    let start = rig.ports.history.now();
+    let start = rig.history().await.now();
     let mut ids = vec![start];
     for _ in 0..3 {
         rig.accept(Normal, &[0]).await;
-        ids.push(rig.ports.history.now());
+        ids.push(rig.history().await.now());
         rig.accept(Normal, &[0]).await;
         let come = rig.receive_all().await.leases;
         for lease in &come {
             rig.settle(&[lease], Outcome::Delivered).await;
-            ids.push(rig.ports.history.now());
+            ids.push(rig.history().await.now());
         }
     }
     let all = rig.events(start, 1_000).await;
@@ -131,5 +131,5 @@ pub async fn alerts_and_outcomes_are_told_in_one_order_wherever_reading_begins<
         }
     }
     assert!(ids.is_sorted());
-    assert!(rig.ports.history.now() >= all.items.last().unwrap().id);
+    assert!(rig.history().await.now() >= all.items.last().unwrap().id);
 }

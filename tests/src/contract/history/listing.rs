@@ -34,7 +34,10 @@ pub async fn pages_follow_each_other_without_gap_or_overlap<S: HistoryUnderTest>
     let mut seen = vec![];
     let mut before = None;
     loop {
-        let page = rig.ports.history.alerts(AlertFilter::default(), before, 10);
+        let page = rig
+            .history()
+            .await
+            .alerts(AlertFilter::default(), before, 10);
         let page = page.await.unwrap();
         seen.extend(page.items.iter().map(|item| item.alert.id));
         // What arrives meanwhile is on no later page.
@@ -53,8 +56,8 @@ pub async fn an_exact_last_page_says_that_it_is_the_last<S: HistoryUnderTest>() 
     rig.accept(Normal, &[0]).await;
     for (limit, has_next) in [(1, true), (2, false), (3, false)] {
         let page = rig
-            .ports
-            .history
+            .history()
+            .await
             .alerts(AlertFilter::default(), None, limit);
         assert_eq!(page.await.unwrap().next.is_some(), has_next, "{limit}");
     }
@@ -160,7 +163,7 @@ pub async fn alerts_are_found_by_the_state_of_a_delivery<S: HistoryUnderTest>() 
     rig.settle(&[&come[1]], dead("x")).await;
     rig.settle(&[&come[2]], waiting()).await;
     let cancelled = rig.accept(Normal, &[0]).await;
-    rig.ports.control.cancel(cancelled.id).await.unwrap();
+    rig.cancel(cancelled.id).await;
     let queued = rig.accept(Normal, &[0]).await;
     for (state, expected) in [
         (DeliveryState::Dead, alerts[1]),
@@ -218,7 +221,7 @@ pub async fn a_page_of_rare_alerts_ends_early_and_is_gone_on_with<S: HistoryUnde
     let mut found = vec![];
     let mut pages = 0;
     loop {
-        let page = rig.ports.history.alerts(filter.clone(), before, 10);
+        let page = rig.history().await.alerts(filter.clone(), before, 10);
         let page = page.await.unwrap();
         found.extend(page.items.iter().map(|item| item.alert.id));
         pages += 1;

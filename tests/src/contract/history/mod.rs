@@ -31,6 +31,14 @@ pub trait HistoryUnderTest: Send + Sync + Sized {
 
     /// The ports of this run.
     fn ports(&self) -> HistoryPorts;
+
+    /// Waits until all that was accepted, settled and asked for is on record: where
+    /// that is so at once, for nothing.
+    async fn caught_up(&self) {}
+
+    /// Whether a request is told of while it is under way. Where the consumers are
+    /// other processes nobody knows of it, and what is told is what was before.
+    const TELLS_OF_REQUESTS: bool = true;
 }
 
 /// A store's ports.

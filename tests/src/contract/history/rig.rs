@@ -13,8 +13,8 @@ use consumer::{
 use producer::{
     domain::{Address, Command, Token, User, UserName, UserRecord},
     ports::{
-        Acceptance, AlertDetail, AlertFilter, AlertPage, DeadLetterFilter, DeliveryRecord,
-        DeliveryState, EventId, Events, Mode,
+        Acceptance, AlertDetail, AlertFilter, AlertPage, Cancelled, Control, DeadLetterFilter,
+        DeliveryRecord, DeliveryState, EventId, Events, History, Mode,
     },
 };
 use uuid::Uuid;
@@ -62,6 +62,27 @@ impl<S: HistoryUnderTest> Rig<S> {
     pub(super) async fn change(&self, commands: Vec<Command>) {
         let executed = self.ports.queue.directory.execute(commands, Mode::Commit);
         executed.await.unwrap();
+    }
+
+    /// The history, once all that was done is on record.
+    pub(super) async fn history(&self) -> &dyn History {
+        self.store.caught_up().await;
+        &*self.ports.history
+    }
+
+    /// The control, once all that was done is on record.
+    pub(super) async fn control(&self) -> &dyn Control {
+        self.store.caught_up().await;
+        &*self.ports.control
+    }
+
+    /// Cancels what is left of an alert; says how much that is.
+    pub(super) async fn cancel(&self, alert: AlertId) -> usize {
+        let cancelled = self.control().await.cancel(alert).await;
+        match cancelled.unwrap().unwrap() {
+            Cancelled::Done { cancelled, sending } => cancelled + sending,
+            Cancelled::Requested { deliveries } => deliveries,
+        }
     }
 
     pub(super) async fn restart(self) -> Self {
@@ -128,6 +149,7 @@ impl<S: HistoryUnderTest> Rig<S> {
     /// Everything that is there to be received. It ends at a marker: an alert of
     /// low severity, accepted last, which comes after all others.
     pub(super) async fn receive_all(&self) -> Come {
+        self.store.caught_up().await;
         let marker = self.accept(Severity::Low, &[0]).await;
         let mut come = Come::default();
         loop {
@@ -194,8 +216,8 @@ impl<S: HistoryUnderTest> Rig<S> {
     }
 
     pub(super) async fn page(&self, filter: AlertFilter) -> AlertPage {
-        self.ports
-            .history
+        self.history()
+            .await
             .alerts(filter, None, 1_000)
             .await
             .unwrap()
@@ -209,12 +231,12 @@ impl<S: HistoryUnderTest> Rig<S> {
     }
 
     pub(super) async fn detail(&self, alert: &Alert) -> AlertDetail {
-        let found = self.ports.history.alert(alert.id, 0, 10_000).await;
+        let found = self.history().await.alert(alert.id, 0, 10_000).await;
         found.unwrap().unwrap()
     }
 
     pub(super) async fn record(&self, alert: &Alert, user: usize) -> DeliveryRecord {
-        let found = self.ports.history.delivery(self.id(alert, user)).await;
+        let found = self.history().await.delivery(self.id(alert, user)).await;
         found.unwrap().unwrap().delivery
     }
 
@@ -226,7 +248,7 @@ impl<S: HistoryUnderTest> Rig<S> {
 
     /// The ids of the dead letters that match.
     pub(super) async fn dead(&self, filter: DeadLetterFilter) -> Vec<DeliveryId> {
-        let page = self.ports.history.dead_letters(filter, None, 1_000).await;
+        let page = self.history().await.dead_letters(filter, None, 1_000).await;
         let page = page.unwrap();
         assert_eq!(page.next, None);
         page.items
@@ -236,7 +258,7 @@ impl<S: HistoryUnderTest> Rig<S> {
     }
 
     pub(super) async fn events(&self, after: EventId, room: usize) -> Events {
-        let events = self.ports.history.events(after, room);
+        let events = self.history().await.events(after, room);
         let events = tokio::time::timeout(HANG, events).await;
         events.expect("nothing happens").unwrap()
     }

@@ -1,11 +1,13 @@
 //! Cancelling, replaying, discarding.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use consumer::domain::Outcome;
 use serde_json::json;
 
 use super::site::{Site, each};
-use crate::support::{Api, ONE, request};
+use crate::support::{Api, ONE, RemoteConsumers, request};
 
 #[tokio::test]
 async fn cancelling_answers_how_many_0_included() {
@@ -117,6 +119,29 @@ async fn a_replay_that_cannot_be_read_is_400_naming_the_field() {
         let answer = site.post(path, body).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.text());
         assert_eq!(answer.envelope()["errors"][0]["field"], field, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_other_processes_are_asked_to_do_is_202() {
+    let site = Site::controlled(|_| Arc::new(RemoteConsumers)).await;
+    let id = site.alert("@user_name1", "high", "m").await;
+    let answer = site.bare("POST", &format!("/v1/alerts/{id}/cancel")).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.data(), json!({"requested": 3}));
+    let alert = site.get(&format!("/v1/alerts/{id}")).await.data();
+    let delivery = alert["deliveries"][0]["id"].as_str().unwrap();
+    let path = format!("/v1/deliveries/{delivery}/replay");
+    let answer = site.bare("POST", &path).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.data()["id"], delivery);
+    for (path, status) in [
+        ("/v1/dead-letters/replay", 202),
+        ("/v1/dead-letters/replay?dryRun=true", 200),
+    ] {
+        let answer = site.post(path, json!({"limit": 7})).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.data(), json!({"count": 7, "nextCursor": null}));
     }
 }
 

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use producer::{
     application::{Alerts, DirectoryAdmin, transfer},
     metrics::AlertMetrics,
-    ports::Mode,
+    ports::{Control, Mode},
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -34,6 +34,11 @@ pub(super) struct Site {
 impl Site {
     /// With the users and groups of the contract's sample.
     pub(super) async fn new() -> Self {
+        Self::controlled(|store| store.control.clone()).await
+    }
+
+    /// The same, cancelled and replayed by that control.
+    pub(super) async fn controlled(control: impl Fn(&Store) -> Arc<dyn Control>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock::start());
         let settings = Settings {
@@ -64,7 +69,7 @@ impl Site {
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             history: store.history.clone(),
-            control: store.control.clone(),
+            control: control(&store),
             destinations: Arc::new(FakeDestinations::default()),
             directory: Arc::new(DirectoryAdmin::new(store.directory.clone())),
             registry: Arc::new(Registry::default()),

@@ -5,7 +5,7 @@ use common::{AlertId, DeliveryId};
 use producer::ports::{
     AlertDetail, AlertFilter, AlertPage, Cancelled, Control, ControlError, DeadLetterFilter,
     DeadLetterPage, DeliveryDetail, DeliveryPlace, EventId, Events, History, HistoryError, Mode,
-    ReplayError, Replayed, Selection,
+    ReplayError, Replayed, Selection, Stage,
 };
 
 /// Fails at everything.
@@ -67,7 +67,7 @@ impl Control for BrokenHistory {
         Err(full())
     }
 
-    async fn replay_one(&self, _: DeliveryId) -> Result<Option<()>, ReplayError> {
+    async fn replay_one(&self, _: DeliveryId) -> Result<Option<Stage>, ReplayError> {
         Err(ReplayError::CredentialGone)
     }
 
@@ -83,5 +83,40 @@ impl Control for BrokenHistory {
 
     async fn discard(&self, _: DeliveryId) -> Result<bool, ControlError> {
         Err(ControlError::MaybeDone("the sync failed".into()))
+    }
+}
+
+/// Asks consumers that are other processes.
+pub(crate) struct RemoteConsumers;
+
+#[async_trait]
+impl Control for RemoteConsumers {
+    async fn cancel(&self, _: AlertId) -> Result<Option<Cancelled>, ControlError> {
+        Ok(Some(Cancelled::Requested { deliveries: 3 }))
+    }
+
+    async fn replay_one(&self, _: DeliveryId) -> Result<Option<Stage>, ReplayError> {
+        Ok(Some(Stage::Requested))
+    }
+
+    async fn replay(
+        &self,
+        _: Selection,
+        _: Option<DeliveryPlace>,
+        limit: usize,
+        mode: Mode,
+    ) -> Result<Replayed, ReplayError> {
+        Ok(Replayed {
+            count: limit,
+            stage: match mode {
+                Mode::DryRun => Stage::Done,
+                Mode::Commit => Stage::Requested,
+            },
+            next: None,
+        })
+    }
+
+    async fn discard(&self, _: DeliveryId) -> Result<bool, ControlError> {
+        Ok(true)
     }
 }

@@ -27,7 +27,10 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub(crate) use self::{
-    destinations::FakeDestinations, history::BrokenHistory, queue::FakeQueue, store::FakeStore,
+    destinations::FakeDestinations,
+    history::{BrokenHistory, RemoteConsumers},
+    queue::FakeQueue,
+    store::FakeStore,
 };
 
 /// The id `1111…`, of the sample's first user and first group.

@@ -1,0 +1,180 @@
+//! Accepting over PostgreSQL and Kafka: everything that stands behind the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::mishap::Unheard;
+use common::status::{StatusFilter, StatusPage};
+use common::{Clock, DestinationId, SystemClock};
+use http_api::{ApiState, HttpMetrics, LogHttp, Readiness};
+use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
+use postgres::Postgres;
+use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl};
+use producer::metrics::AlertMetrics;
+use producer::ports::{Destinations, DestinationsError};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::cluster::{self, Opened};
+use crate::cli::failure::Failure;
+use crate::config::settings::{DatabaseSettings, WaitSettings};
+
+/// How long what was published may take to be acknowledged at the end.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// What accepting is made of.
+pub(super) struct Parts<'a> {
+    pub(super) database: &'a DatabaseSettings,
+    pub(super) wait: &'a WaitSettings,
+    pub(super) retention: Duration,
+    pub(super) queue: (kafka::Settings, Arc<Sealer>),
+}
+
+/// A database and a queue in use, and the feed of the history between them.
+pub(super) struct Accepting {
+    pub(super) queue: Opened,
+    pub(super) clock: Arc<dyn Clock>,
+    database: Postgres,
+    publisher: Arc<Publisher>,
+    feed_metrics: FeedMetrics,
+    feeding: JoinHandle<Result<(), kafka::OpenError>>,
+    end_feed: watch::Sender<bool>,
+}
+
+/// How the database is used.
+pub(super) fn database(
+    database: &DatabaseSettings,
+    wait: &WaitSettings,
+) -> Result<postgres::Settings, Failure> {
+    let Some(url) = database.database_url.clone() else {
+        return Err(Failure::BadInput(
+            "no database is named; give one with --database-url".into(),
+        ));
+    };
+    Ok(postgres::Settings {
+        wait: wait.wait,
+        ..postgres::Settings::new(url)
+    })
+}
+
+impl Accepting {
+    /// Reaches database and brokers, waiting for each as the settings say.
+    pub(super) async fn open(parts: Parts<'_>) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let settings = postgres::Settings {
+            retention: parts.retention,
+            ..database(parts.database, parts.wait)?
+        };
+        let (database, queue) = tokio::try_join!(
+            async {
+                let connected = Postgres::connect(settings, clock.clone()).await;
+                connected.map_err(|error| Failure::BadInput(error.to_string()))
+            },
+            cluster::open(parts.queue, parts.wait.wait),
+        )?;
+        let bad = |error: kafka::OpenError| Failure::BadInput(error.to_string());
+        let publisher = Publisher::open(
+            &queue.settings,
+            queue.sealer.clone(),
+            queue.limits,
+            queue.cluster.clone(),
+        );
+        let publisher = Arc::new(publisher.map_err(bad)?);
+        let feed_metrics = FeedMetrics::default();
+        let feed = HistoryFeed::new(
+            &queue.settings,
+            queue.sealer.clone(),
+            database.history.clone(),
+            clock.clone(),
+            feed_metrics.clone(),
+        );
+        let (end_feed, mut ended) = watch::channel(false);
+        let feeding = tokio::spawn(async move {
+            let stop = async move {
+                // An error means that nobody can end it any more: it has ended.
+                let _ = ended.wait_for(|ended| *ended).await;
+            };
+            feed.run(stop).await
+        });
+        Ok(Self {
+            queue,
+            clock,
+            database,
+            publisher,
+            feed_metrics,
+            feeding,
+            end_feed,
+        })
+    }
+
+    /// What the API works with. Registers all that is counted.
+    pub(super) fn api(
+        &self,
+        mut registry: Registry,
+        readiness: Readiness,
+        log_http: LogHttp,
+    ) -> ApiState {
+        let alert_metrics = AlertMetrics::default();
+        alert_metrics.register(&mut registry);
+        let http_metrics = HttpMetrics::default();
+        http_metrics.register(&mut registry);
+        self.feed_metrics.register(&mut registry);
+        self.database.metrics.register(&mut registry);
+        let directory = self.database.directory.clone();
+        let queue = KeyedQueue::new(self.publisher.clone(), self.database.keys.clone());
+        let alerts = Alerts::new(
+            directory.clone(),
+            Arc::new(queue),
+            self.clock.clone(),
+            alert_metrics,
+            Arc::new(Unheard),
+        );
+        let control = RemoteControl::new(
+            self.database.history.clone(),
+            self.publisher.clone(),
+            directory.clone(),
+            self.clock.clone(),
+        );
+        ApiState {
+            alerts: Arc::new(alerts),
+            directory: Arc::new(DirectoryAdmin::new(directory)),
+            history: self.database.history.clone(),
+            control: Arc::new(control),
+            destinations: Arc::new(OfNobody),
+            registry: Arc::new(registry),
+            metrics: http_metrics,
+            readiness,
+            log_http,
+            body_timeout: http_api::BODY_TIMEOUT,
+        }
+    }
+
+    /// Ends what runs, in order.
+    pub(super) async fn close(self) {
+        self.publisher.flush(FLUSH).await;
+        self.end_feed.send_replace(true);
+        match self.feeding.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the history was not fed"),
+            Err(error) => tracing::error!(%error, "the feed of the history ended"),
+        }
+        self.database.close();
+    }
+}
+
+/// A producer delivers nothing, so it cannot say how destinations stand.
+struct OfNobody;
+
+#[async_trait]
+impl Destinations for OfNobody {
+    async fn status(
+        &self,
+        _filter: StatusFilter,
+        _after: Option<DestinationId>,
+        _limit: usize,
+    ) -> Result<StatusPage, DestinationsError> {
+        Err(DestinationsError::NobodyDelivers)
+    }
+}

@@ -4,6 +4,7 @@
 # make crash    kill -9 under load, ROUNDS times (default 200)
 # make idempotency  10,000 requests sent twice each at once, across kill -9
 # make history  the history with DELIVERIES=10000000 on disk: figures
+# make history-scaled-out  the same in PostgreSQL, through its ports
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
@@ -15,7 +16,7 @@ CARGO  ?= cargo
 ROUNDS ?= 200
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency history simulate mutants measure services services-stop swagger tools
+.PHONY: run test check crash idempotency history history-scaled-out simulate mutants measure services services-stop swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -39,6 +40,9 @@ idempotency:
 
 history:
 	$(CARGO) run --release --locked -p tests --bin history -- $(DELIVERIES)
+
+history-scaled-out:
+	$(CARGO) run --release --locked -p tests --bin history_scaled_out -- $(DELIVERIES)
 
 simulate:
 	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \

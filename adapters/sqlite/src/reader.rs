@@ -329,6 +329,7 @@ fn lease(
     Ok(Lease {
         position,
         alert: open.alert.clone(),
+        accepted_as: None,
         destination: Arc::new(destination(connection, packed.destination)?),
         credential: Arc::new(credential(connection, packed.credential)?),
         recipients: packed.recipients.clone(),

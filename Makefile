@@ -5,6 +5,7 @@
 # make idempotency  10,000 requests sent twice each at once, across kill -9
 # make backlog  Slack away for an hour while DELIVERIES=1000000 wait: figures
 # make history  the history with DELIVERIES=10000000 on disk: figures
+# make history-scaled-out  the same in PostgreSQL, through its ports
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
@@ -16,7 +17,7 @@ CARGO  ?= cargo
 ROUNDS ?= 200
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency backlog history simulate mutants measure services services-stop swagger tools
+.PHONY: run test check crash idempotency backlog history history-scaled-out simulate mutants measure services services-stop swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -43,6 +44,9 @@ backlog:
 
 history:
 	$(CARGO) run --release --locked -p tests --bin history -- $(DELIVERIES)
+
+history-scaled-out:
+	$(CARGO) run --release --locked -p tests --bin history_scaled_out -- $(DELIVERIES)
 
 simulate:
 	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \

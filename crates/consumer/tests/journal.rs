@@ -180,6 +180,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
             targets: Box::default(),
             accepted_at: clock.now().utc,
         }),
+        accepted_as: None,
         destination: Arc::new(Destination::new(ChannelKind::SLACK, "", "C0123")),
         credential: Arc::new(Credential {
             id: CredentialId(1),

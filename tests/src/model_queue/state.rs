@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{AcceptedAlert, Alert, Credential, Delivery, DestinationId, Severity, UtcMillis};
+use common::{AcceptedAlert, Alert, Delivery, DeliveryId, DestinationId, Severity, UtcMillis};
 use consumer::{
     domain::{Digest, Lease, LeaseKey, Outcome, Position, Progress, Settlement, Unfolded},
     ports::{ParkedLane, Received},
@@ -41,6 +41,8 @@ struct Held {
     /// A request of it has begun and is not settled.
     is_sending: bool,
     digest: Option<(Arc<Digest>, Box<[LeaseKey]>)>,
+    /// Its id, once it was replayed.
+    accepted_as: Option<DeliveryId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ impl Held {
         Lease {
             position,
             alert: self.alert.clone(),
+            accepted_as: self.accepted_as,
             destination: self.delivery.destination.clone(),
             credential: self.delivery.credential.clone(),
             recipients: self.delivery.recipients.clone(),
@@ -116,6 +119,7 @@ impl State {
                 is_handed: false,
                 is_sending: false,
                 digest: None,
+                accepted_as: None,
             };
             self.deliveries.insert(position, held);
         }
@@ -315,11 +319,8 @@ impl State {
         }
         assert_eq!(*held.alert.message, *request.alert.message);
         assert_eq!(*held.delivery.destination, request.destination);
-        // The delivery keeps its id, which is made of that of its first credential.
-        held.delivery.credential = Arc::new(Credential {
-            id: held.delivery.credential.id,
-            secret: request.credential.secret.clone(),
-        });
+        held.delivery.credential = request.credential.clone();
+        held.accepted_as = Some(request.id);
         if request.repeated {
             held.progress.parts_sent = 0;
         }

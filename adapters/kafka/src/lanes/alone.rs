@@ -103,6 +103,18 @@ impl Alone {
         }
     }
 
+    /// Waits until so many records of the topic of controls have been carried out, counted
+    /// from its beginning.
+    pub async fn until_obeyed(&self, records: u64) {
+        loop {
+            let changed = self.partition.changed();
+            if self.partition.has_obeyed() >= records {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Commits what it has come to.
     pub async fn commit(&self) -> Result<(), OpenError> {
         let checkpoint = self.partition.checkpoint();

@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -43,6 +46,8 @@ pub(super) struct Partition {
     arrival: Notify,
     /// There may be room for more.
     pub(super) room: Notify,
+    /// Controls before this offset have been carried out.
+    obeyed: AtomicU64,
     /// Another process may have it, or will.
     is_over: watch::Sender<bool>,
 }
@@ -62,6 +67,7 @@ impl Partition {
             writing: AsyncMutex::default(),
             arrival: Notify::new(),
             room: Notify::new(),
+            obeyed: AtomicU64::new(0),
             is_over: watch::Sender::new(false),
         }
     }
@@ -74,6 +80,17 @@ impl Partition {
     /// Something was read, or changed.
     pub(super) fn wake(&self) {
         self.arrival.notify_waiters();
+    }
+
+    /// Controls before that offset have been carried out.
+    pub(super) fn obeyed(&self, next: u64) {
+        self.obeyed.store(next, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// The offset before which controls have been carried out.
+    pub(super) fn has_obeyed(&self) -> u64 {
+        self.obeyed.load(Ordering::SeqCst)
     }
 
     /// Resolves once something was read, or changed, after this call.

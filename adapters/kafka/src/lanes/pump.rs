@@ -209,6 +209,7 @@ pub(super) async fn controls(
             Ok(Found::Message(message)) => {
                 next = message.offset() as u64 + 1;
                 obey(&partition, &message).await;
+                partition.obeyed(next);
             }
             Ok(Found::End) => next = next.max(end),
             Err(error) => tracing::debug!(%error, "controls cannot be read for now"),

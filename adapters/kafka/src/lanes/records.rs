@@ -71,6 +71,7 @@ pub(super) fn opened(record: &DeliveryRecord, sealer: &Sealer) -> Result<Deliver
         lease: Lease {
             position: position_of(place),
             alert,
+            accepted_as: Some(record.meta.delivery_id),
             destination,
             credential,
             recipients,

@@ -28,6 +28,7 @@ pub(crate) fn lease(sequence: u64, ordinal: u32, severity: Severity, address: &s
             targets: Box::default(),
             accepted_at: NOW,
         }),
+        accepted_as: None,
         destination: Arc::new(Destination::new(ChannelKind::SLACK, "", address)),
         credential: Arc::new(Credential {
             id: CredentialId(i64::from(ordinal)),

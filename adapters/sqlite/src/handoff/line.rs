@@ -180,6 +180,7 @@ fn lease((sequence, ordinal): (u64, usize), alert: &Arc<Alert>, delivery: Delive
             ordinal: ordinal as u32,
         },
         alert: Arc::clone(alert),
+        accepted_as: None,
         destination: delivery.destination,
         credential: delivery.credential,
         recipients: delivery.recipients,

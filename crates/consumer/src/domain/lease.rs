@@ -38,9 +38,12 @@ pub struct Lease {
     pub position: Position,
     /// The alert it delivers.
     pub alert: Arc<Alert>,
+    /// The delivery's id, where it was replayed with another credential than the one of
+    /// acceptance, which the id is made of; else `None` will do.
+    pub accepted_as: Option<DeliveryId>,
     /// Where to.
     pub destination: Arc<Destination>,
-    /// The credential of acceptance.
+    /// The credential of acceptance, or of its replay.
     pub credential: Arc<Credential>,
     /// Whom it serves.
     pub recipients: Recipients,
@@ -120,6 +123,8 @@ impl Lease {
         if let Some(digest) = &self.digest {
             return DeliveryId(digest.id.0);
         }
-        DeliveryId::of(self.alert.id, self.destination.id, self.credential.id)
+        self.accepted_as.unwrap_or_else(|| {
+            DeliveryId::of(self.alert.id, self.destination.id, self.credential.id)
+        })
     }
 }

@@ -133,6 +133,7 @@ impl World {
                 ordinal: 0,
             },
             alert: Arc::new(alert),
+            accepted_as: None,
             destination: Arc::clone(&self.destinations[lane]),
             credential: Arc::clone(credential),
             recipients: Recipients::new(),

@@ -147,6 +147,7 @@ impl Warnings {
             gtid: Gtid::random(),
             severity: Severity::High,
             message: sums.text().into(),
+            verbatim: false,
             targets,
             accepted_at,
         };

@@ -414,7 +414,11 @@ impl Directory {
 }
 
 /// Takes a name from who has it, unless another has it already.
-fn give_up<Id: Clone + PartialEq>(names: &mut OrdMap<Arc<str>, Id>, name: &str, id: Id) {
+fn give_up<Name, Id>(names: &mut OrdMap<Name, Id>, name: &str, id: Id)
+where
+    Name: Clone + Ord + Borrow<str>,
+    Id: Clone + PartialEq,
+{
     if names.get(name) == Some(&id) {
         names.remove(name);
     }

@@ -367,6 +367,7 @@ fn lease_of(kind: ChannelKind, sequence: u64, address: &str, message: &str) -> L
             targets: Box::default(),
             accepted_at: UtcMillis(1_800_000_000_000),
         }),
+        accepted_as: None,
         destination: Arc::new(Destination::new(kind, "", address)),
         credential: Arc::new(Credential {
             id: CredentialId(1),

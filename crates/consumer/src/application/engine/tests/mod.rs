@@ -77,6 +77,7 @@ fn lease(sequence: u64, severity: Severity, to: &str) -> Lease {
             targets: Box::default(),
             accepted_at: UtcMillis(START),
         }),
+        accepted_as: None,
         destination: Arc::new(Destination::new(ChannelKind::SLACK, "", to)),
         credential: Arc::new(Credential {
             id: CredentialId(1),

@@ -27,6 +27,7 @@ mod keys;
 mod listener;
 mod schema;
 mod server;
+mod task;
 mod time;
 mod tls;
 mod trim;
@@ -38,8 +39,9 @@ use common::Clock;
 use deadpool_postgres::Pool;
 use tokio::sync::watch;
 
-use listener::{AbortOnDrop, Health, Listener};
+use listener::{Health, Listener};
 use server::Server;
+use task::AbortOnDrop;
 
 pub use directory::PostgresDirectory;
 pub use error::ConnectError;
@@ -63,7 +65,7 @@ impl Settings {
         Self {
             url,
             wait: Duration::from_secs(60),
-            connections: 8,
+            connections: 16,
         }
     }
 }
@@ -121,7 +123,12 @@ impl Postgres {
                 published,
                 clock.clone(),
             )),
-            keys: Arc::new(PostgresKeys::new(pool.clone(), clock.clone(), ended)),
+            keys: Arc::new(PostgresKeys::new(
+                pool.clone(),
+                clock.clone(),
+                health.clone(),
+                ended,
+            )),
             health,
             _tasks: vec![
                 AbortOnDrop(tokio::spawn(listener.run())),

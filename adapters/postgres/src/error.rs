@@ -65,6 +65,9 @@ pub enum ConnectError {
     },
 }
 
+/// What is said of a database that says nothing.
+pub(crate) const NO_ANSWER: &str = "the database does not answer";
+
 /// What a failed statement means for those who wait for it. Nothing of it was done,
 /// unless it was the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +108,7 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => Self::from(&error),
-            PoolError::Timeout(_) => Failure::Away("no connection became free in time".into()),
+            PoolError::Timeout(_) => Failure::Away(NO_ANSWER.into()),
             other => Failure::Away(other.to_string()),
         }
     }

@@ -28,6 +28,7 @@ mod keys;
 mod listener;
 mod schema;
 mod server;
+mod task;
 mod time;
 mod tls;
 mod trim;
@@ -39,8 +40,9 @@ use common::Clock;
 use deadpool_postgres::Pool;
 use tokio::sync::watch;
 
-use listener::{AbortOnDrop, Health, Listener};
+use listener::{Health, Listener};
 use server::Server;
+use task::AbortOnDrop;
 
 pub use directory::PostgresDirectory;
 pub use error::ConnectError;
@@ -70,7 +72,7 @@ impl Settings {
         Self {
             url,
             wait: Duration::from_secs(60),
-            connections: 8,
+            connections: 16,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
             patience: Duration::from_secs(1),
         }
@@ -147,7 +149,12 @@ impl Postgres {
                 published,
                 clock.clone(),
             )),
-            keys: Arc::new(PostgresKeys::new(pool.clone(), clock.clone(), ended)),
+            keys: Arc::new(PostgresKeys::new(
+                pool.clone(),
+                clock.clone(),
+                health.clone(),
+                ended,
+            )),
             history: Arc::new(PostgresHistory::new(
                 pool.clone(),
                 clock.clone(),

@@ -15,13 +15,16 @@ use tokio_postgres::{AsyncMessage, Client, IsolationLevel, Notification};
 
 use crate::{
     directory::{Published, catch_up},
-    error::{Failure, NoConnection, describe},
+    error::{Failure, NO_ANSWER, NoConnection, describe},
     history::{End, FEED},
     server::{Driver, Server},
+    task::AbortOnDrop,
 };
 
 /// The channels of NOTIFY. A word that is lost costs time alone: all it says is to look.
-const LISTEN: &str = "LISTEN directory_change; LISTEN idempotency_key; LISTEN history_feed";
+/// What there is to read may be everything, so that a statement may take as long as that.
+const LISTEN: &str = "SET statement_timeout = '60s';
+     LISTEN directory_change; LISTEN idempotency_key; LISTEN history_feed";
 const DIRECTORY_CHANGE: &str = "directory_change";
 
 /// How often it is looked without a word, so that a connection that is dead without
@@ -103,10 +106,10 @@ impl Listener {
     /// Listens on a connection until it is lost; says why.
     async fn listen(&self, mut client: Client, driver: Driver, wait: &mut Duration) -> String {
         let (words, mut heard) = mpsc::channel(WORDS);
-        let driving = AbortOnDrop(tokio::spawn(drive(driver, words, self.history.clone())));
+        let _driving = AbortOnDrop(tokio::spawn(drive(driver, words, self.history.clone())));
         let begun = timeout(ANSWER, client.batch_execute(LISTEN)).await;
         let begun = begun
-            .map_err(|_| slow())
+            .map_err(|_| NO_ANSWER.into())
             .and_then(|done| done.map_err(|e| describe(&e)));
         if let Err(reason) = begun {
             return reason;
@@ -122,10 +125,7 @@ impl Listener {
                 tracing::info!(database = self.server.place(), "PostgreSQL is back");
             }
             if !self.wait_for_change(&mut heard).await {
-                return match driving.0.is_finished() {
-                    true => "the connection was closed".into(),
-                    false => slow(),
-                };
+                return "the connection was closed".into();
             }
         }
     }
@@ -152,7 +152,7 @@ impl Listener {
 
     /// Brings what is published up to date.
     async fn follow(&self, client: &mut Client) -> Result<(), Failure> {
-        let away = |_| Failure::Away(slow());
+        let away = |_| Failure::Away(NO_ANSWER.into());
         let transaction = client
             .build_transaction()
             .isolation_level(IsolationLevel::RepeatableRead)
@@ -176,10 +176,6 @@ impl Listener {
     }
 }
 
-fn slow() -> String {
-    "it does not answer".into()
-}
-
 /// Moves the connection along, and passes on what it is told.
 async fn drive(mut driver: Driver, words: mpsc::Sender<Notification>, history: End) {
     loop {
@@ -201,14 +197,5 @@ async fn drive(mut driver: Driver, words: mpsc::Sender<Notification>, history: E
             }
             None => return,
         }
-    }
-}
-
-/// A task that ends with whoever holds this.
-pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

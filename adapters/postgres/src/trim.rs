@@ -48,8 +48,7 @@ pub(crate) async fn run(pool: Pool, clock: Arc<dyn Clock>) {
 
 /// Removes all that has served its time; says how many rows that were.
 pub(crate) async fn trim(pool: &Pool, now: UtcMillis) -> Result<u64, Failure> {
-    let forgotten = UtcMillis(now.0 - keys::LIFETIME.as_millis() as i64);
-    let forgotten = system_time(forgotten);
+    let forgotten = system_time(keys::forgotten(now));
     let mut rows = 0;
     loop {
         let client = pool.get().await?;

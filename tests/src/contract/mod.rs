@@ -15,6 +15,7 @@ pub mod channel;
 mod clock;
 pub mod directory;
 pub mod history;
+pub mod keys;
 pub mod queue;
 
 pub use clock::ManualClock;

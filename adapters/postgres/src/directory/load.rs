@@ -22,6 +22,9 @@ pub(crate) async fn load(client: &mut Client) -> Result<State, Error> {
         .read_only(true)
         .start()
         .await?;
+    // A very large one takes its time to be put in order.
+    let no_limit = "SET LOCAL statement_timeout = 0";
+    transaction.batch_execute(no_limit).await?;
     let state = load_within(&transaction).await?;
     transaction.commit().await?;
     Ok(state)

@@ -3,83 +3,112 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use common::{Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
-use producer::domain::{
-    Change, Command, Destinations, Directory, DirectoryError, Effect, FurtherDestination, Group,
-    GroupRecord, NewCredential, SavedDestination, User, UserDestination, UserRecord,
+use producer::{
+    domain::{
+        Change, Command, Destinations, Directory, DirectoryError, Effect, FurtherDestination,
+        Group, GroupRecord, NewCredential, SavedDestination, User, UserDestination, UserRecord,
+    },
+    ports::Mode,
 };
 
 /// Stands for the credential of a secret that has yet to be written.
 pub(super) const UNWRITTEN: CredentialId = CredentialId(-1);
 
-/// What commands come to.
+/// What the calls that share a transaction come to.
 pub(super) struct Plan {
-    pub(super) effects: Vec<Effect>,
     /// The directory that they leave; new secrets have the credential [`UNWRITTEN`].
     pub(super) after: Directory,
-    /// What they touched.
-    pub(super) users: BTreeSet<UserId>,
-    pub(super) groups: BTreeSet<GroupId>,
-    pub(super) members: BTreeSet<(GroupId, UserId)>,
+    /// Whom and what they touched.
+    pub(super) touched: Touched,
     pub(super) now: UtcMillis,
 }
 
-/// Judges each command by what those before it left; all refusals, where there are any,
-/// with their commands' places.
-pub(super) fn plan(
-    before: &Directory,
-    commands: &[Command],
-    now: UtcMillis,
-) -> Result<Plan, Vec<(usize, DirectoryError)>> {
-    let mut plan = Plan {
-        effects: Vec::with_capacity(commands.len()),
-        after: before.clone(),
-        users: BTreeSet::new(),
-        groups: BTreeSet::new(),
-        members: BTreeSet::new(),
-        now,
-    };
-    let mut refusals = Vec::new();
-    for (place, command) in commands.iter().enumerate() {
-        match plan.after.decide(command) {
-            Ok(decision) => {
-                for change in &decision.changes {
-                    plan.apply(change);
-                }
-                plan.effects.push(decision.effect);
-            }
-            Err(refusal) => refusals.push((place, refusal)),
-        }
-    }
-    match refusals.is_empty() {
-        true => Ok(plan),
-        false => Err(refusals),
-    }
+/// Users, groups and memberships.
+#[derive(Default)]
+pub(super) struct Touched {
+    pub(super) users: BTreeSet<UserId>,
+    pub(super) groups: BTreeSet<GroupId>,
+    pub(super) members: BTreeSet<(GroupId, UserId)>,
+}
+
+/// What the commands of one call come to.
+pub(super) struct Judged {
+    pub(super) effects: Vec<Effect>,
+    /// The directory that they would leave, where they were only tried.
+    pub(super) tried: Option<Directory>,
 }
 
 impl Plan {
+    /// A plan that changes nothing yet.
+    pub(super) fn new(before: &Directory, now: UtcMillis) -> Self {
+        Self {
+            after: before.clone(),
+            touched: Touched::default(),
+            now,
+        }
+    }
+
+    /// Takes the commands of one call in, all or none; each is judged by what those before
+    /// it left. Where some are refused, their places and why.
+    pub(super) fn judge(
+        &mut self,
+        commands: &[Command],
+        mode: Mode,
+    ) -> Result<Judged, Vec<(usize, DirectoryError)>> {
+        let mut attempt = Plan::new(&self.after, self.now);
+        let mut effects = Vec::with_capacity(commands.len());
+        let mut refusals = Vec::new();
+        for (place, command) in commands.iter().enumerate() {
+            match attempt.after.decide(command) {
+                Ok(decision) => {
+                    for change in &decision.changes {
+                        attempt.apply(change);
+                    }
+                    effects.push(decision.effect);
+                }
+                Err(refusal) => refusals.push((place, refusal)),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let tried = match mode {
+            Mode::DryRun => Some(attempt.after),
+            Mode::Commit => {
+                self.after = attempt.after;
+                self.touched.add(attempt.touched);
+                None
+            }
+        };
+        Ok(Judged { effects, tried })
+    }
+
     fn apply(&mut self, change: &Change) {
+        let Touched {
+            users,
+            groups,
+            members,
+        } = &mut self.touched;
         match change {
             Change::SaveUser { record, credential } => self.save_user(record, *credential),
             Change::SaveDestinations(id, saved) => self.save_destinations(*id, saved),
             Change::RemoveUser(id) => {
-                self.users.insert(*id);
-                let groups = self.after.groups_of(*id).map(|group| (group.id, *id));
-                self.members.extend(groups);
+                users.insert(*id);
+                members.extend(self.after.groups_of(*id).map(|group| (group.id, *id)));
                 self.after.remove_user(*id);
             }
             Change::SaveGroup(record) => self.save_group(record),
             Change::RemoveGroup(id) => {
-                self.groups.insert(*id);
-                self.members
-                    .extend(self.after.member_ids(*id).map(|user| (*id, user)));
+                groups.insert(*id);
+                members.extend(self.after.member_ids(*id).map(|user| (*id, user)));
                 self.after.remove_group(*id);
             }
             Change::Subscribe(group, user) => {
-                self.members.insert((*group, *user));
+                members.insert((*group, *user));
                 self.after.insert_member(*group, *user);
             }
             Change::Unsubscribe(group, user) => {
-                self.members.insert((*group, *user));
+                members.insert((*group, *user));
                 self.after.remove_member(*group, *user);
             }
         }
@@ -105,7 +134,7 @@ impl Plan {
             created_at: known.map_or(self.now, |user| user.created_at),
             updated_at: self.now,
         };
-        self.users.insert(user.id);
+        self.touched.users.insert(user.id);
         self.after.insert_user(Arc::new(user));
     }
 
@@ -132,7 +161,7 @@ impl Plan {
             updated_at: self.now,
             ..(**user).clone()
         };
-        self.users.insert(id);
+        self.touched.users.insert(id);
         self.after.insert_user(Arc::new(user));
     }
 
@@ -145,8 +174,16 @@ impl Plan {
             created_at: known.map_or(self.now, |group| group.created_at),
             updated_at: self.now,
         };
-        self.groups.insert(group.id);
+        self.touched.groups.insert(group.id);
         self.after.insert_group(Arc::new(group));
+    }
+}
+
+impl Touched {
+    fn add(&mut self, other: Touched) {
+        self.users.extend(other.users);
+        self.groups.extend(other.groups);
+        self.members.extend(other.members);
     }
 }
 

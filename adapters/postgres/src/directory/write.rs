@@ -25,11 +25,20 @@ pub(super) async fn write(
 ) -> Result<u64, Error> {
     let mut rows = remove_members(transaction, before, plan).await?;
     rows += remove_users_and_groups(transaction, before, plan).await?;
-    let users = || plan.users.iter().filter_map(|id| plan.after.user(*id));
+    let users = || {
+        plan.touched
+            .users
+            .iter()
+            .filter_map(|id| plan.after.user(*id))
+    };
     let users: Vec<&User> = users().map(|user| &**user).collect();
     rows += save_users(transaction, &users).await?;
     rows += save_places(transaction, before, &users, plan.now).await?;
-    let groups = plan.groups.iter().filter_map(|id| plan.after.group(*id));
+    let groups = plan
+        .touched
+        .groups
+        .iter()
+        .filter_map(|id| plan.after.group(*id));
     rows += save_groups(
         transaction,
         &groups.map(|group| &**group).collect::<Vec<_>>(),
@@ -45,6 +54,7 @@ async fn remove_members(
     plan: &Plan,
 ) -> Result<u64, Error> {
     let gone = plan
+        .touched
         .members
         .iter()
         .filter(|(group, user)| {
@@ -69,11 +79,13 @@ async fn remove_users_and_groups(
     plan: &Plan,
 ) -> Result<u64, Error> {
     let users = plan
+        .touched
         .users
         .iter()
         .filter(|id| before.user(**id).is_some() && plan.after.user(**id).is_none());
     let users: Vec<Uuid> = users.map(|id| id.0).collect();
     let groups = plan
+        .touched
         .groups
         .iter()
         .filter(|id| before.group(**id).is_some() && plan.after.group(**id).is_none());
@@ -294,6 +306,7 @@ async fn save_members(
     plan: &Plan,
 ) -> Result<u64, Error> {
     let new = plan
+        .touched
         .members
         .iter()
         .filter(|(group, user)| {

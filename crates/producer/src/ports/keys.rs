@@ -17,7 +17,8 @@ pub trait IdempotencyKeys: Send + Sync {
     ///
     /// While another call publishes under the key, this one waits for its end, for some
     /// seconds at most: of many twins at once, one is told to publish and all others what
-    /// it answered. A repeated call is a twin of the first.
+    /// it answered. A repeated call is a twin of the first, also of one that failed: its
+    /// question may have arrived.
     async fn claim(&self, key: &IdempotencyKey, alert: AlertId) -> Result<Claim, KeysError>;
 
     /// The alert of that id is durable: from now on every twin is told so. Twins that wait

@@ -9,9 +9,10 @@ use producer::ports::{
     ControlError, ControlStore, DeliveryPlace, Ended, OpenAlert, OpenDelivery, ReplayClaim,
     Selection,
 };
+use tokio::time::timeout;
 
 use super::{
-    PostgresHistory,
+    ANSWER, PostgresHistory, answered,
     dead_letters::{inside, outside, selected},
     destinations,
     lock::Lock,
@@ -35,8 +36,12 @@ impl ControlStore for PostgresHistory {
         };
         let now = self.clock.now().utc;
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        Ok(open_of(&snapshot, sequence, now).await?)
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            open_of(&snapshot, sequence, now).await
+        });
+        let found = found.await;
+        Ok(answered(client, found)?)
     }
 
     async fn place_of(&self, id: DeliveryId) -> Result<Option<DeliveryPlace>, ControlError> {
@@ -50,8 +55,12 @@ impl ControlStore for PostgresHistory {
         limit: usize,
     ) -> Result<(Vec<DeliveryPlace>, Option<DeliveryPlace>), ControlError> {
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        let (places, next) = selected(&snapshot, &selection, before, limit).await?;
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            selected(&snapshot, &selection, before, limit).await
+        });
+        let found = found.await;
+        let (places, next) = answered(client, found)?;
         Ok((places.into_iter().map(outside).collect(), next))
     }
 
@@ -59,11 +68,17 @@ impl ControlStore for PostgresHistory {
         let now = self.clock.now().utc;
         let places: Vec<Place> = places.into_iter().map(inside).collect();
         let mut client = self.client().await?;
-        let transaction = locked(&mut client).await?;
-        let claimed = claim(&transaction, &places, now).await?;
-        commit(transaction).await?;
-        // What is claimed is read after, so that nobody waits for it.
-        let mut ended = ended(&snapshot(&mut client).await?, &claimed).await?;
+        let claiming = timeout(ANSWER, async {
+            let transaction = locked(&mut client).await?;
+            let claimed = claim(&transaction, &places, now).await?;
+            transaction.commit().await?;
+            // What is claimed is read after, so that nobody waits for it.
+            let ended = ended(&snapshot(&mut client).await?, &claimed).await?;
+            Ok((claimed, ended))
+        });
+        // A claim that was made all the same runs out by itself.
+        let claiming = claiming.await;
+        let (claimed, mut ended) = answered(client, claiming)?;
         let answers = places
             .iter()
             .zip(claimed)
@@ -81,9 +96,13 @@ impl ControlStore for PostgresHistory {
     async fn release(&self, places: Vec<DeliveryPlace>) -> Result<(), ControlError> {
         let places: Vec<Place> = places.into_iter().map(inside).collect();
         let mut client = self.client().await?;
-        let transaction = locked(&mut client).await?;
-        set_claimed(&transaction, &places, None).await?;
-        commit(transaction).await
+        let releasing = timeout(ANSWER, async {
+            let transaction = locked(&mut client).await?;
+            set_claimed(&transaction, &places, None).await?;
+            Ok(transaction.commit().await?)
+        });
+        let releasing = releasing.await;
+        Ok(answered(client, releasing)?)
     }
 
     async fn discard(&self, id: DeliveryId) -> Result<bool, ControlError> {
@@ -92,10 +111,19 @@ impl ControlStore for PostgresHistory {
         };
         let now = self.clock.now().utc;
         let mut client = self.client().await?;
-        let transaction = locked(&mut client).await?;
-        let is_discarded = discard(&transaction, place, now).await?;
-        commit(transaction).await?;
-        Ok(is_discarded)
+        let mut is_committing = false;
+        let discarding = timeout(ANSWER, async {
+            let transaction = locked(&mut client).await?;
+            let is_discarded = discard(&transaction, place, now).await?;
+            is_committing = true;
+            transaction.commit().await?;
+            Ok(is_discarded)
+        });
+        let discarding = discarding.await;
+        answered(client, discarding).map_err(|failure| match is_committing {
+            true => ControlError::MaybeDone(failure.to_string()),
+            false => failure.into(),
+        })
     }
 }
 
@@ -104,11 +132,6 @@ async fn locked(client: &mut Client) -> Result<Transaction<'_>, Failure> {
     let transaction = client.transaction().await?;
     Lock::take(&transaction).await?;
     Ok(transaction)
-}
-
-async fn commit(transaction: Transaction<'_>) -> Result<(), ControlError> {
-    let committed = transaction.commit().await;
-    committed.map_err(|error| ControlError::MaybeDone(Failure::from(error).to_string()))
 }
 
 impl From<Failure> for ControlError {

@@ -38,16 +38,21 @@ use producer::ports::{
     AlertDetail, AlertFilter, AlertPage, DeadLetterFilter, DeadLetterPage, DeliveryDetail,
     DeliveryPlace, EventId, Events, History, HistoryError,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use tokio_postgres::IsolationLevel;
 
 use self::{destinations::Destinations, events::Large, find::Wanted};
-use crate::error::Failure;
+use crate::error::{Failure, NO_ANSWER};
 
 pub(crate) use self::{end::End, record::FEED, trim::Trimmer};
 
 pub use self::metrics::HistoryMetrics;
 
+/// How long a free connection is waited for.
+const CONNECTION: Duration = Duration::from_secs(5);
+/// How long an answer may take. Each of its statements has a limit of its own, which a
+/// server that says nothing does not keep.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How old something is at most that is waited for because it may be about to be recorded.
 const YOUNG: Duration = Duration::from_secs(10);
 
@@ -108,12 +113,25 @@ impl PostgresHistory {
         let mut rows = self.end.follow();
         loop {
             rows.borrow_and_update();
-            let found = find::by_id(&*self.pool.get().await?, wanted).await?;
+            let client = self.client().await?;
+            let found = timeout(ANSWER, find::by_id(&client, wanted)).await;
+            let found = answered(client, found)?;
             if found.is_some() || timeout_at(until, rows.changed()).await.is_err() {
                 return Ok(found);
             }
         }
     }
+}
+
+/// What a connection answered in time. One that did not is given up.
+fn answered<T>(
+    client: Client,
+    answer: Result<Result<T, Failure>, Elapsed>,
+) -> Result<T, Failure> {
+    answer.unwrap_or_else(|_| {
+        drop(Client::take(client));
+        Err(Failure::Away(NO_ANSWER.into()))
+    })
 }
 
 /// The database as it stands at one moment.
@@ -134,8 +152,12 @@ impl History for PostgresHistory {
         limit: usize,
     ) -> Result<AlertPage, HistoryError> {
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        Ok(alerts::page(&snapshot, &filter, before, limit).await?)
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            alerts::page(&snapshot, &filter, before, limit).await
+        });
+        let found = found.await;
+        Ok(answered(client, found)?)
     }
 
     async fn alert(
@@ -148,8 +170,12 @@ impl History for PostgresHistory {
             return Ok(None);
         };
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        Ok(records::alert(&snapshot, sequence, from, limit).await?)
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            records::alert(&snapshot, sequence, from, limit).await
+        });
+        let found = found.await;
+        Ok(answered(client, found)?)
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, HistoryError> {
@@ -157,8 +183,12 @@ impl History for PostgresHistory {
             return Ok(None);
         };
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        Ok(records::delivery(&snapshot, place).await?)
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            records::delivery(&snapshot, place).await
+        });
+        let found = found.await;
+        Ok(answered(client, found)?)
     }
 
     async fn dead_letters(
@@ -168,8 +198,12 @@ impl History for PostgresHistory {
         limit: usize,
     ) -> Result<DeadLetterPage, HistoryError> {
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        Ok(dead_letters::page(&snapshot, &filter, before, limit).await?)
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            dead_letters::page(&snapshot, &filter, before, limit).await
+        });
+        let found = found.await;
+        Ok(answered(client, found)?)
     }
 
     fn now(&self) -> EventId {
@@ -195,13 +229,18 @@ impl History for PostgresHistory {
 
 impl PostgresHistory {
     async fn client(&self) -> Result<Client, Failure> {
-        Ok(self.pool.get().await?)
+        let client = timeout(CONNECTION, self.pool.get()).await;
+        Ok(client.map_err(|_| Failure::Away(NO_ANSWER.into()))??)
     }
 
     async fn events_after(&self, after: EventId, room: usize) -> Result<events::Found, Failure> {
         let mut client = self.client().await?;
-        let snapshot = snapshot(&mut client).await?;
-        events::after(&snapshot, &self.large, after, room).await
+        let found = timeout(ANSWER, async {
+            let snapshot = snapshot(&mut client).await?;
+            events::after(&snapshot, &self.large, after, room).await
+        });
+        let found = found.await;
+        answered(client, found)
     }
 }
 

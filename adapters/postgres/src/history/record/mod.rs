@@ -15,15 +15,17 @@ mod logs;
 mod rows;
 mod telling;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use common::wire::Place;
 use deadpool_postgres::Transaction;
 use producer::ports::{Batch, HistoryWriter, OutcomeEntry, RecordError};
 
+use tokio::time::timeout;
+
 use self::{blocks::Blocks, ledger::Ledger, logs::Logs};
-use super::{PostgresHistory, feed::Entry, lock::Lock};
+use super::{PostgresHistory, answered, feed::Entry, lock::Lock};
 use crate::error::Failure;
 
 pub(crate) use self::telling::FEED;
@@ -33,6 +35,9 @@ pub(super) use self::{
     ledger::{Attempt, Row},
     rows::load,
 };
+
+/// How long a batch may take.
+const BATCH: Duration = Duration::from_secs(60);
 
 #[async_trait]
 impl HistoryWriter for PostgresHistory {
@@ -55,66 +60,69 @@ impl PostgresHistory {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut client = self.pool.get().await?;
         let alerts = alerts::prepared(batch.alerts);
-        // Before the others have to wait: what is there twice is there once.
-        self.destinations.save(&client, &alerts).await?;
-        let transaction = client.transaction().await?;
-        let lock = Lock::take(&transaction).await?;
-        let feed = self
-            .record_within(&transaction, &lock, alerts, batch.outcomes)
-            .await?;
-        transaction.commit().await?;
-        if let Some(feed) = feed {
+        let mut client = self.client().await?;
+        let recording = timeout(BATCH, async {
+            // Before the others have to wait: what is there twice is there once.
+            self.destinations.save(&client, &alerts).await?;
+            let transaction = client.transaction().await?;
+            let lock = Lock::take(&transaction).await?;
+            let outcomes = batch.outcomes;
+            let feed = record(&transaction, &lock, alerts, outcomes).await?;
+            transaction.commit().await?;
+            Ok(feed)
+        });
+        let recorded = recording.await;
+        if let Some(feed) = answered(client, recorded)? {
             self.end.reached(feed);
         }
         Ok(())
     }
+}
 
-    /// Answers the new end of the feed, where there is one.
-    async fn record_within(
-        &self,
-        transaction: &Transaction<'_>,
-        lock: &Lock,
-        alerts: Vec<alerts::Prepared>,
-        outcomes: Vec<OutcomeEntry>,
-    ) -> Result<Option<u64>, Failure> {
-        let mut logs = Logs::read(transaction).await?;
-        let mut blocks = Blocks::default();
-        let mut events = Vec::new();
+/// Answers the new end of the feed, where there is one.
+async fn record(
+    transaction: &Transaction<'_>,
+    lock: &Lock,
+    alerts: Vec<alerts::Prepared>,
+    outcomes: Vec<OutcomeEntry>,
+) -> Result<Option<u64>, Failure> {
+    let mut logs = Logs::read(transaction).await?;
+    let mut blocks = Blocks::default();
+    let mut events = Vec::new();
 
-        let mut new = Vec::with_capacity(alerts.len());
-        new.extend(
-            alerts
-                .into_iter()
-                .filter(|one| logs.takes_alert(one.sequence)),
-        );
-        let new = alerts::without_repetitions(transaction, new).await?;
-        alerts::insert(transaction, &new).await?;
-        for alert in &new {
-            blocks.accepted(alert);
-            events.push(alert.event());
-        }
-        if logs.alerts_moved() {
-            events.extend(telling::untold(transaction, logs.alerts()).await?);
-        }
-
-        let outcomes: Vec<_> = outcomes
+    let mut new = Vec::with_capacity(alerts.len());
+    new.extend(
+        alerts
             .into_iter()
-            .filter(|one| logs.takes_outcome(one.log, one.position))
-            .collect();
-        let ledger = settled(transaction, &outcomes).await?;
-        rows::store(transaction, &ledger).await?;
-        blocks.opened(&ledger.opened);
-        let is_known = |event: &Entry| event.sequence() < logs.alerts();
-        let (told, early): (Vec<_>, Vec<_>) = ledger.events.into_iter().partition(is_known);
-        telling::keep_untold(transaction, &early).await?;
-        events.extend(told);
-
-        blocks.write(transaction).await?;
-        logs.write(transaction).await?;
-        telling::tell(transaction, lock, &events).await
+            .filter(|one| logs.takes_alert(one.sequence)),
+    );
+    let new = alerts::without_repetitions(transaction, new).await?;
+    alerts::insert(transaction, &new).await?;
+    for alert in &new {
+        blocks.accepted(alert);
+        events.push(alert.event());
     }
+    if logs.alerts_moved() {
+        events.extend(telling::untold(transaction, logs.alerts()).await?);
+    }
+
+    let outcomes: Vec<_> = outcomes
+        .into_iter()
+        .filter(|one| logs.takes_outcome(one.log, one.position))
+        .collect();
+    let ledger = settled(transaction, &outcomes).await?;
+    rows::store(transaction, &ledger).await?;
+    blocks.opened(&ledger.opened);
+    let is_known = |event: &Entry| event.sequence() < logs.alerts();
+    let (told, early): (Vec<_>, Vec<_>) = ledger.events.into_iter().partition(is_known);
+    telling::keep_untold(transaction, &early).await?;
+    events.extend(told);
+
+    blocks.write(transaction).await?;
+    logs.write(transaction).await?;
+    telling::tell(transaction, lock, &events).await
+}
 }
 
 /// The rows that `outcomes` are about, as they are after them.

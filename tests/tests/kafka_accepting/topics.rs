@@ -1,9 +1,10 @@
 //! What the topics must be before anything is accepted.
 
-use kafka::{Cluster, OpenError, Settings};
+use common::Severity;
+use kafka::{Cluster, Format, OpenError, Settings};
 use tests::services::Kafka;
 
-use crate::rig::{HANG, settings};
+use crate::rig::{HANG, Rig, alert, other_sealer, settings};
 
 async fn prepare(settings: &Settings) -> Result<kafka::Limits, OpenError> {
     let cluster = Cluster::find(settings, HANG).await.unwrap();
@@ -80,4 +81,21 @@ async fn topics_with_another_number_of_partitions_are_refused() {
     settings.partitions += 1;
     let error = refused(&settings).await;
     assert!(error.contains("--kafka-partitions 3"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_the_keys_of_the_others_is_told_before_it_starts() {
+    let rig = Rig::new(Format::Sealed).await;
+    let (ours, other) = (&rig.sealer, &other_sealer());
+    kafka::check_keys(&rig.settings, other).await.unwrap();
+    rig.accept(&alert(Severity::Low, "sealed", &[1]))
+        .await
+        .unwrap();
+    kafka::check_keys(&rig.settings, ours).await.unwrap();
+    let error = kafka::check_keys(&rig.settings, other).await.unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("'k1'") && error.contains("--kafka-key-file"),
+        "{error}"
+    );
 }

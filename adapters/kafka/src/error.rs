@@ -69,6 +69,16 @@ pub enum OpenError {
         /// What to do.
         advice: String,
     },
+    /// Other processes seal with a key that this one has not.
+    #[error(
+        "the last alert of the topic {topic} cannot be opened: {reason}; give every process the keys of all"
+    )]
+    OtherKeys {
+        /// The topic.
+        topic: String,
+        /// Why.
+        reason: crate::sealing::Unopened,
+    },
     /// The sealing keys cannot be used.
     #[error(transparent)]
     Keys(#[from] crate::sealing::KeyError),

@@ -6,7 +6,7 @@
 //! | `settings.rs`, `error.rs` | how the cluster is used; why it cannot be |
 //! | `topics.rs`, `client.rs` | the topics and that they are as they must be; clients, and whether they reach it |
 //! | `sending.rs` | producers, and the threads that hear what became of their records |
-//! | `sealing.rs` | what subscribers without the key must not see |
+//! | `sealing.rs`, `key_check.rs` | what subscribers without the key must not see; whether this process has the others' keys |
 //! | `records/` | between the domain and the records of `common::wire` |
 //! | `publisher.rs`, `gate.rs` | the accepting end: alerts into their topic; whether that can be done now |
 //! | `alert_log/` | the topic of alerts as whoever reads it must: what is an alert, what a repetition |
@@ -25,6 +25,7 @@ mod fanout;
 mod gate;
 mod history;
 pub mod lanes;
+mod key_check;
 mod publisher;
 pub mod records;
 mod sealing;
@@ -38,6 +39,7 @@ pub use error::OpenError;
 pub use fanout::FanOut;
 pub use history::{FeedMetrics, HistoryFeed};
 pub use lanes::{Delivering, Lanes};
+pub use key_check::check_keys;
 pub use publisher::Publisher;
 pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
 pub use settings::{Format, Settings};

@@ -7,14 +7,11 @@ use kafka::{Format, records::header_of};
 use producer::ports::AlertPublisher;
 use rdkafka::Message as _;
 
-use crate::{
-    broker,
-    rig::{Rig, alert, destination, expected, taken},
-};
+use crate::rig::{Rig, alert, destination, expected, taken};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_delivery_is_in_the_partition_of_its_destination_with_key_and_header() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let alerts = [
         alert(Severity::Normal, "node1 down", &[1, 2, 3, 4, 5]),
@@ -52,7 +49,7 @@ async fn each_delivery_is_in_the_partition_of_its_destination_with_key_and_heade
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_to_a_hundred_thousand_is_accepted_whole() {
     const COUNT: u32 = 100_000;
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let channels: Vec<u32> = (0..COUNT).collect();
     let long = alert(Severity::Normal, "everybody", &channels);
@@ -80,7 +77,7 @@ async fn an_alert_to_a_hundred_thousand_is_accepted_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_is_published_twice_is_delivered_once() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let twice = alert(Severity::Normal, "twice", &[1, 2]);
     let other = alert(Severity::Normal, "other", &[1]);
     rig.accept(&twice).await.unwrap();
@@ -108,7 +105,7 @@ async fn an_alert_that_is_published_twice_is_delivered_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_are_all_accepted_and_delivered_in_one_order() {
     const COUNT: u32 = 2_000;
-    let rig = std::sync::Arc::new(Rig::new(&broker(), Format::Sealed).await);
+    let rig = std::sync::Arc::new(Rig::new(Format::Sealed).await);
     let fan_out = rig.fan_out();
     let accepting: Vec<_> = (0..COUNT)
         .map(|n| {
@@ -129,7 +126,7 @@ async fn many_at_once_are_all_accepted_and_delivered_in_one_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_concerns_nobody_is_accepted_and_holds_nothing_up() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let alerts = [
         alert(Severity::Normal, "nobody", &[]),

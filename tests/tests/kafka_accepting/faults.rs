@@ -10,10 +10,7 @@ use common::{AcceptedAlert, Clock, Now, Severity, SystemClock};
 use kafka::{Format, records::header_of};
 use rdkafka::Message as _;
 
-use crate::{
-    broker,
-    rig::{KEYS, PARTITIONS, Rig, alert, expected, other_sealer, taken},
-};
+use crate::rig::{KEYS, PARTITIONS, Rig, alert, expected, other_sealer, taken};
 
 /// A fan-out that can be killed.
 struct FanOutProcess(Child);
@@ -59,7 +56,7 @@ async fn accept_in_turn(rig: &Rig, alerts: &[AcceptedAlert]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fan_out_that_is_killed_is_taken_over_and_nothing_skips() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let mut alerts = Vec::new();
     let mut running = FanOutProcess::start(&rig);
     for round in 0..3 {
@@ -79,7 +76,7 @@ async fn a_fan_out_that_is_killed_is_taken_over_and_nothing_skips() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fan_out_that_ends_hands_over_without_publishing_again() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let mut alerts = Vec::new();
     let mut running = rig.fan_out();
     for round in 0..3 {
@@ -96,7 +93,7 @@ async fn a_fan_out_that_ends_hands_over_without_publishing_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_fan_outs_share_one_turn() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let running: Vec<_> = (0..4).map(|_| rig.fan_out()).collect();
     let alerts = storm(0, 500);
     accept_in_turn(&rig, &alerts).await;
@@ -110,7 +107,7 @@ async fn several_fan_outs_share_one_turn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_one_process_cannot_open_is_left_to_another_that_can() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let without = rig.fan_out_with(other_sealer(), Arc::new(SystemClock::start()));
     rig.joined().await;
     // It keeps the partition while another one joins, until it meets the alerts.
@@ -138,7 +135,7 @@ impl Clock for Hurried {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_nobody_can_open_is_a_dead_letter_and_stops_nobody_for_ever() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     accept_in_turn(&rig, &storm(0, 1)).await;
     let alert = rig.records(&rig.topics.alerts, 1).await.remove(0);
     let clock = Arc::new(Hurried(SystemClock::start()));

@@ -7,14 +7,11 @@ use kafka::{
 };
 use rdkafka::Message as _;
 
-use crate::{
-    broker,
-    rig::{Rig, alert, expected, taken},
-};
+use crate::rig::{Rig, alert, expected, taken};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_messages_have_three_fields_and_no_key_and_all_severities_in_one_topic() {
-    let rig = Rig::new(&broker(), Format::Plain).await;
+    let rig = Rig::new(Format::Plain).await;
     let fan_out = rig.fan_out();
     let alerts = [
         alert(Severity::Normal, "node1 \"down\"", &[1, 2]),
@@ -45,7 +42,7 @@ async fn plain_messages_have_three_fields_and_no_key_and_all_severities_in_one_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_another_producer_becomes_an_alert_however_often_it_is_adopted() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let json = br#"{"token":"t","channelId":"C1","message":"[high] as it came"}"#;
     rig.write(&rig.topics.deliveries, 1, Some(json)).await;
@@ -78,7 +75,7 @@ async fn a_message_of_another_producer_becomes_an_alert_however_often_it_is_adop
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_alert_goes_to_the_dead_letters_as_it_was_and_stops_nobody() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let poison = [&b"hello"[..], b"{\"v\":2}", &[b'x'; 900_000]];
     for payload in poison {
         rig.write(&rig.topics.alerts, 0, Some(payload)).await;

@@ -7,9 +7,6 @@
 mod accepting;
 mod faults;
 mod formats;
+mod outages;
 mod rig;
-
-/// TEMPORARY
-fn broker() -> String {
-    std::env::var("KAFKA").unwrap()
-}
+mod topics;

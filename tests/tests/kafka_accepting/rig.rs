@@ -22,6 +22,7 @@ use rdkafka::{
     message::OwnedMessage,
     producer::{FutureProducer, FutureRecord},
 };
+use tests::services::Kafka;
 use tokio::{
     sync::oneshot,
     task::{JoinHandle, spawn_blocking},
@@ -29,7 +30,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// Longer than anything here takes: what has not come by then never will.
-pub(crate) const HANG: Duration = Duration::from_secs(120);
+pub(crate) const HANG: Duration = Duration::from_secs(300);
 
 pub(crate) const PARTITIONS: u16 = 3;
 
@@ -53,17 +54,10 @@ pub(crate) struct Published {
 }
 
 impl Rig {
-    pub(crate) async fn new(brokers: &str, format: Format) -> Self {
-        let name = Uuid::new_v4();
+    pub(crate) async fn new(format: Format) -> Self {
         Self::with(Settings {
-            brokers: brokers.to_owned(),
-            topic: format!("alerts-{name}"),
-            group: format!("group-{name}"),
-            partitions: PARTITIONS,
-            replication: 1,
-            accept_weak_topics: true,
             format,
-            ..Settings::default()
+            ..settings(Kafka::shared())
         })
         .await
     }
@@ -229,6 +223,20 @@ impl Rig {
 pub(crate) fn other_sealer() -> Arc<Sealer> {
     let ring = Keyring::from_environment("k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
     Arc::new(Sealer::new(Format::Sealed, ring.unwrap()).unwrap())
+}
+
+/// Settings with topics of their own, for one broker.
+pub(crate) fn settings(kafka: &Kafka) -> Settings {
+    let name = Uuid::new_v4();
+    Settings {
+        brokers: kafka.bootstrap(),
+        topic: format!("alerts-{name}"),
+        group: format!("group-{name}"),
+        partitions: PARTITIONS,
+        replication: 1,
+        accept_weak_topics: true,
+        ..Settings::default()
+    }
 }
 
 /// A fan-out in this process.

@@ -68,8 +68,16 @@ pub struct FanOut {
     settings: Settings,
     outputs: Outputs,
     clock: Arc<dyn Clock>,
-    /// The alert that this process could not open, and when it tried first.
-    unopened: Option<(u64, Duration)>,
+    unopened: Option<CannotOpen>,
+}
+
+/// What this process cannot open: alerts that are sealed with some key.
+struct CannotOpen {
+    reason: Unopened,
+    /// When it met the first of them.
+    since: Duration,
+    /// Whether nobody else could either, and the others are given up at once.
+    is_given_up: bool,
 }
 
 /// Why the work on a partition ended.
@@ -279,7 +287,7 @@ impl FanOut {
             Read::Nothing => {}
             Read::Unreadable(reason) => self.bury(mine, message, &reason.to_string()),
             Read::Unopened(reason) => {
-                if !self.is_given_up(found) {
+                if !self.is_given_up(found, &reason) {
                     return Err(reason);
                 }
                 self.bury(mine, message, &reason.to_string());
@@ -300,16 +308,27 @@ impl FanOut {
         mine.writer.bury(offset as u64, letter);
     }
 
-    /// Whether nobody will open that record any more.
-    fn is_given_up(&mut self, found: Found<'_>) -> bool {
+    /// Whether nobody will open that record any more: others had the time to try it, or one
+    /// before it that is sealed with the same key.
+    fn is_given_up(&mut self, found: Found<'_>, reason: &Unopened) -> bool {
         let Now { mono, utc } = self.clock.now();
-        let since = match self.unopened {
-            Some((offset, since)) if offset == found.offset => since,
-            _ => mono,
+        if self
+            .unopened
+            .as_ref()
+            .is_none_or(|one| one.reason != *reason)
+        {
+            self.unopened = Some(CannotOpen {
+                reason: reason.clone(),
+                since: mono,
+                is_given_up: false,
+            });
+        }
+        let Some(one) = &mut self.unopened else {
+            return false;
         };
-        self.unopened = Some((found.offset, since));
         let age = utc.since(UtcMillis(found.written_at));
-        age >= UNOPENED_FOR && mono.saturating_sub(since) >= TRIED_FOR
+        one.is_given_up |= age >= UNOPENED_FOR && mono.saturating_sub(one.since) >= TRIED_FOR;
+        one.is_given_up
     }
 }
 

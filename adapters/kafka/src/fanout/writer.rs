@@ -103,14 +103,12 @@ impl Writer {
             if !self.acks().has_room() {
                 return self.block();
             }
-            let done = match self.dead.front() {
-                Some((offset, letter)) => self.send(*offset, letter).map(|()| {
+            let done = match (self.dead.front(), self.lines.turn()) {
+                (Some((offset, letter)), _) => self.bury_now(*offset, letter).map(|()| {
                     self.dead.pop_front();
                 }),
-                None => match self.lines.turn() {
-                    Some(turn) => self.send_turn(&turn, now).map(|()| self.lines.taken()),
-                    None => return,
-                },
+                (None, Some(turn)) => self.send_turn(&turn, now).map(|()| self.lines.taken()),
+                (None, None) => return,
             };
             if let Err(error) = done {
                 match error.rdkafka_error_code() {
@@ -119,6 +117,14 @@ impl Writer {
                 }
                 return;
             }
+        }
+    }
+
+    /// What is too long to be kept is named without its value.
+    fn bury_now(&self, offset: u64, letter: &Outgoing) -> Result<(), KafkaError> {
+        match self.send(offset, letter) {
+            Err(error) if is_too_large(&error) => self.send(offset, &letter.without_payload()),
+            sent => sent,
         }
     }
 

@@ -104,6 +104,18 @@ impl Outgoing {
         }
     }
 
+    /// The same without its value and key: what is left of a dead letter that is longer than
+    /// its topic takes. Its headers say where the message was found.
+    pub fn without_payload(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            key: None,
+            payload: None,
+            headers: self.headers.clone(),
+        }
+    }
+
     /// About how many bytes it takes in a record batch.
     pub fn size(&self) -> usize {
         let headers = self

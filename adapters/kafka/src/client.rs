@@ -188,6 +188,10 @@ impl ClientContext for Events {
         let Some(code) = error.rdkafka_error_code() else {
             return;
         };
+        // No error: whoever reads to the end asked for it.
+        if code == RDKafkaErrorCode::PartitionEOF {
+            return;
+        }
         if self.note(code, reason) {
             tracing::warn!(client = self.name, error = %code, "Kafka: {reason}");
         }

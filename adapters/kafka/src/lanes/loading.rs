@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     ledger::{Checkpoint, Feed, Ledger, LoadedRow, Since, Start},
-    reader::{Found, Reader, Stream},
+    reader::{Extent, Found, Reader, Stream},
     records::loaded_row,
     shared::Shared,
     spill::{Slot, Spill},
@@ -63,11 +63,22 @@ pub(super) async fn load(shared: &Shared, partition: i32) -> Result<Loaded, Load
     let checkpoint = committed.checkpoint(first);
     let spill = Arc::new(Mutex::new(Spill::new(shared.folder.clone())));
 
-    let stream = reader.stream(&topics.state, state.first)?;
-    let slots = read_rows(stream, state.end, &spill).await?;
+    let Checkpoint {
+        high: from_high,
+        main: from_main,
+        control: control_from,
+        outcomes: outcomes_from,
+    } = checkpoint;
+    let [of_state, of_outcomes, of_control, of_high, of_main] = reader.streams([
+        (&topics.state, state.first),
+        (&topics.outcomes, outcomes_from),
+        (&topics.control, control_from),
+        (&topics.high, from_high.offset),
+        (&topics.deliveries, from_main.offset),
+    ])?;
+    let slots = read_rows(of_state, state, &spill).await?;
     reader.close(&topics.state)?;
-    let stream = reader.stream(&topics.outcomes, checkpoint.outcomes)?;
-    let since = read_outcomes(stream, checkpoint.outcomes, outcomes.end).await?;
+    let since = read_outcomes(of_outcomes, outcomes_from, outcomes.end).await?;
     reader.close(&topics.outcomes)?;
     let rows = open_rows(slots, &spill, &shared.sealer).await?;
 
@@ -79,16 +90,10 @@ pub(super) async fn load(shared: &Shared, partition: i32) -> Result<Loaded, Load
         since,
         high: high_feed(shared.settings.format),
     };
-    let Checkpoint {
-        high: from_high,
-        main: from_main,
-        control: control_from,
-        ..
-    } = checkpoint;
     Ok(Loaded {
-        high: reader.stream(&topics.high, from_high.offset)?,
-        main: reader.stream(&topics.deliveries, from_main.offset)?,
-        control: reader.stream(&topics.control, control_from)?,
+        high: of_high,
+        main: of_main,
+        control: of_control,
         control_end: control.end,
         control_from,
         ledger: Ledger::new(start, rows),
@@ -107,11 +112,11 @@ fn high_feed(format: Format) -> Feed {
 /// The last row of each place.
 async fn read_rows(
     stream: Stream,
-    end: u64,
+    Extent { first, end }: Extent,
     spill: &Arc<Mutex<Spill>>,
 ) -> Result<HashMap<Place, Slot>, LoadError> {
     let mut slots = HashMap::new();
-    let mut next = 0;
+    let mut next = first;
     while next < end {
         let message = match stream.next().await? {
             Found::Message(message) => message,

@@ -153,16 +153,22 @@ impl Reader {
         .await
     }
 
-    /// A topic from that offset on.
-    pub(super) fn stream(&self, topic: &str, offset: u64) -> KafkaResult<Stream> {
-        let queue = self
-            .consumer
-            .split_partition_queue(topic, self.partition)
-            .ok_or(KafkaError::Subscription(topic.to_owned()))?;
-        let mut position = TopicPartitionList::with_capacity(1);
-        position.add_partition_offset(topic, self.partition, Offset::Offset(offset as i64))?;
-        self.consumer.incremental_assign(&position)?;
-        Ok(Stream(queue))
+    /// Topics, each from that offset on. All at once, since one that comes later has to
+    /// wait until a broker has waited for news of the others.
+    pub(super) fn streams<const N: usize>(
+        &self,
+        from: [(&str, u64); N],
+    ) -> KafkaResult<[Stream; N]> {
+        let mut positions = TopicPartitionList::with_capacity(N);
+        let mut queues = Vec::with_capacity(N);
+        for (topic, offset) in from {
+            let queue = self.consumer.split_partition_queue(topic, self.partition);
+            queues.push(queue.ok_or_else(|| KafkaError::Subscription(topic.to_owned()))?);
+            positions.add_partition_offset(topic, self.partition, Offset::Offset(offset as i64))?;
+        }
+        self.consumer.incremental_assign(&positions)?;
+        let streams = queues.into_iter().map(Stream).collect::<Vec<_>>();
+        streams.try_into().map_err(|_| KafkaError::Canceled)
     }
 
     /// The client.

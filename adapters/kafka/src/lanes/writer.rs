@@ -8,14 +8,15 @@ use std::{
 
 use rdkafka::{
     ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
-    producer::{DeliveryFuture, FutureProducer, Producer},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    producer::Producer,
 };
 
 use crate::{
     client::{self, Events},
     error::OpenError,
     records::Outgoing,
+    sending::{Answering, Sent},
     settings::Settings,
 };
 
@@ -27,7 +28,7 @@ const NO_ROOM: Duration = Duration::from_millis(10);
 /// A producer that the lanes of a process share.
 pub(super) struct LaneWriter {
     config: ClientConfig,
-    producer: Mutex<Arc<FutureProducer<Events>>>,
+    producer: Mutex<Arc<Answering>>,
 }
 
 impl LaneWriter {
@@ -58,14 +59,14 @@ impl LaneWriter {
                 settle(&mut under_way, &mut offsets, &mut failure).await;
             }
             let sent = loop {
-                match producer.send_result(record.to_future()) {
-                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                match producer.send(record) {
+                    Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
                         match under_way.is_empty() {
                             true => tokio::time::sleep(NO_ROOM).await,
                             false => settle(&mut under_way, &mut offsets, &mut failure).await,
                         }
                     }
-                    sent => break sent.map_err(|(error, _)| error),
+                    sent => break sent,
                 }
             };
             under_way.push_back(sent);
@@ -82,8 +83,8 @@ impl LaneWriter {
 
     /// librdkafka gives an idempotent producer up where it cannot keep its promise; what
     /// it had is answered, and another one takes its place.
-    fn replace_where_dead(&self, dead: &Arc<FutureProducer<Events>>) {
-        let Some((code, reason)) = dead.client().fatal_error() else {
+    fn replace_where_dead(&self, dead: &Arc<Answering>) {
+        let Some((code, reason)) = dead.producer().client().fatal_error() else {
             return;
         };
         let mut producer = self.lock();
@@ -99,30 +100,24 @@ impl LaneWriter {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<FutureProducer<Events>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Answering>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Waits for the oldest of those under way.
 async fn settle(
-    under_way: &mut VecDeque<Result<DeliveryFuture, KafkaError>>,
+    under_way: &mut VecDeque<KafkaResult<Sent>>,
     offsets: &mut Vec<Option<u64>>,
     failure: &mut Option<KafkaError>,
 ) {
-    let Some(oldest) = under_way.pop_front() else {
-        return;
-    };
-    let answer = match oldest {
-        Ok(delivery) => match delivery.await {
-            Ok(Ok(delivered)) => Ok(delivered.offset),
-            Ok(Err((error, _))) => Err(error),
-            Err(_) => Err(KafkaError::Canceled),
-        },
-        Err(error) => Err(error),
+    let answer = match under_way.pop_front() {
+        Some(Ok(sent)) => sent.answer().await,
+        Some(Err(error)) => Err(error),
+        None => return,
     };
     match answer {
-        Ok(offset) => offsets.push(u64::try_from(offset).ok()),
+        Ok(offset) => offsets.push(Some(offset)),
         Err(error) => {
             offsets.push(None);
             failure.get_or_insert(error);
@@ -130,6 +125,6 @@ async fn settle(
     }
 }
 
-fn connect(config: &ClientConfig) -> Result<FutureProducer<Events>, OpenError> {
-    Ok(config.create_with_context(Events::logged("lanes"))?)
+fn connect(config: &ClientConfig) -> Result<Answering, OpenError> {
+    Answering::answering(config, Events::logged("lanes"))
 }

@@ -55,7 +55,7 @@ fn control(owner: &mut Owner, log: &mut Log) {
 }
 
 fn cancelled(log: &Log) -> usize {
-    let outcomes = log.outcomes.iter();
+    let outcomes = log.outcomes.from(0).map(|(_, record)| record);
     let cancelled = outcomes.filter(|record| record.outcome == OutcomePart::Cancelled);
     cancelled.count()
 }
@@ -169,9 +169,18 @@ fn a_request_under_way_is_delivered_where_the_service_takes_it_and_else_cancelle
             for _ in 0..2 {
                 owner.settle(&mut log, std::slice::from_ref(&late)).unwrap();
             }
-            assert_eq!(log.outcomes.len(), 2);
-            assert_eq!(log.outcomes[1].outcome, last);
-            assert_eq!(log.outcomes[1].attempt.as_ref().unwrap().number, 1);
+            assert_eq!(log.outcomes.end(), 2);
+            assert_eq!(log.outcomes.get(1).unwrap().outcome, last);
+            assert_eq!(
+                log.outcomes
+                    .get(1)
+                    .unwrap()
+                    .attempt
+                    .as_ref()
+                    .unwrap()
+                    .number,
+                1
+            );
             owner.commit(&mut log);
             assert!(begun(&log).1.is_empty());
         }
@@ -215,7 +224,7 @@ fn what_was_replayed_comes_again_at_its_place_and_ends_again() {
     owner.settle(&mut log, &[again]).unwrap();
     owner.chores(&mut log, Duration::ZERO).unwrap();
     owner.commit(&mut log);
-    assert_eq!(log.committed.outcomes, log.outcomes.len() as u64);
+    assert_eq!(log.committed.outcomes, log.outcomes.end());
     assert!(begun(&log).1.is_empty() && log.rows().is_empty());
 }
 
@@ -255,7 +264,11 @@ fn a_replay_is_made_once_wherever_its_owner_dies() {
             let come = owner.receive_all(&log).0;
             assert!(!come.iter().any(|one| one.position == all[1].position));
             let replayed = |outcome: &OutcomePart| matches!(outcome, OutcomePart::Replayed { .. });
-            let told = log.outcomes.iter().filter(|one| replayed(&one.outcome));
+            let told = log
+                .outcomes
+                .from(0)
+                .map(|(_, record)| record)
+                .filter(|one| replayed(&one.outcome));
             assert_eq!(told.count(), 1);
         }
     }
@@ -268,12 +281,12 @@ fn a_replay_of_what_is_on_its_way_is_passed_over() {
     publish(&mut log, &all[..3]);
     let (mut owner, _) = begun(&log);
     owner.settle(&mut log, &[parked(&all[1])]).unwrap();
-    let before = log.outcomes.len();
+    let before = log.outcomes.end();
     for lease in &all[..2] {
         replay(&mut log, lease);
     }
     control(&mut owner, &mut log);
-    assert_eq!(log.outcomes.len(), before);
+    assert_eq!(log.outcomes.end(), before);
     assert!(owner.receive_all(&log).0.is_empty());
     owner.commit(&mut log);
     assert_eq!(log.committed.control, 2);

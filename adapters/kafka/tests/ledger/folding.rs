@@ -136,7 +136,7 @@ fn a_repeated_fold_changes_nothing() {
         let unfolded = owner.settle(&mut log, &[folded(&all[..4])]).unwrap();
         assert!(unfolded.is_empty());
     }
-    assert_eq!(log.state.len(), 4);
+    assert_eq!(log.state.end(), 4);
     owner.settle(&mut log, &[delivered(&all[0])]).unwrap();
     // Members are settled by their lead alone.
     owner.settle(&mut log, &[waiting(&all[1])]).unwrap();

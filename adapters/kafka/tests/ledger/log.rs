@@ -1,7 +1,10 @@
 //! One partition of Kafka's topics as a model, and an owner of it that may die between
 //! any two records.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use common::{
     AlertId, Severity, UtcMillis,
@@ -20,15 +23,61 @@ use kafka::lanes::{
 };
 
 /// What is on the brokers.
+#[derive(Clone)]
 pub(crate) struct Log {
-    pub(crate) feeds: [Vec<Message>; 2],
-    pub(crate) state: Vec<(Place, Option<Row>)>,
-    pub(crate) outcomes: Vec<OutcomeRecord>,
-    pub(crate) control: Vec<Control>,
+    pub(crate) feeds: [Topic<Message>; 2],
+    pub(crate) state: Topic<(Place, Option<Row>)>,
+    pub(crate) outcomes: Topic<OutcomeRecord>,
+    pub(crate) control: Topic<Control>,
     pub(crate) dead_letters: Vec<(Place, String)>,
     pub(crate) committed: Checkpoint,
-    /// Records below these offsets have been deleted.
     now: UtcMillis,
+}
+
+/// One partition of a topic, from which the oldest records may have been deleted.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic<T> {
+    first: u64,
+    records: VecDeque<T>,
+}
+
+impl<T> Default for Topic<T> {
+    fn default() -> Self {
+        Self {
+            first: 0,
+            records: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Topic<T> {
+    /// Where the next record goes.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.records.len() as u64
+    }
+
+    /// Answers where it went.
+    pub(crate) fn push(&mut self, record: T) -> u64 {
+        self.records.push_back(record);
+        self.end() - 1
+    }
+
+    pub(crate) fn get(&self, offset: u64) -> Option<&T> {
+        self.records.get(offset.checked_sub(self.first)? as usize)
+    }
+
+    /// Those that are left from there on, with their offsets.
+    pub(crate) fn from(&self, offset: u64) -> impl Iterator<Item = (u64, &T)> {
+        let skipped = offset.saturating_sub(self.first) as usize;
+        (self.first.max(offset)..).zip(self.records.iter().skip(skipped))
+    }
+
+    /// Deletes all before that offset.
+    pub(crate) fn delete_before(&mut self, offset: u64) {
+        while self.first < offset && self.records.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
 }
 
 /// A record of `T` or `T.high`.
@@ -64,10 +113,10 @@ impl Default for Log {
             place: None,
         };
         Self {
-            feeds: [Vec::new(), Vec::new()],
-            state: Vec::new(),
-            outcomes: Vec::new(),
-            control: Vec::new(),
+            feeds: Default::default(),
+            state: Topic::default(),
+            outcomes: Topic::default(),
+            control: Topic::default(),
             dead_letters: Vec::new(),
             committed: Checkpoint {
                 high: beginning,
@@ -92,14 +141,14 @@ impl Log {
             .push(Message::Ours(place, delivery(lease)));
     }
 
-    pub(crate) fn feed_mut(&mut self, feed: Feed) -> &mut Vec<Message> {
+    pub(crate) fn feed_mut(&mut self, feed: Feed) -> &mut Topic<Message> {
         match feed {
             Feed::High => &mut self.feeds[0],
             Feed::Main => &mut self.feeds[1],
         }
     }
 
-    fn feed(&self, feed: Feed) -> &[Message] {
+    pub(crate) fn feed(&self, feed: Feed) -> &Topic<Message> {
         match feed {
             Feed::High => &self.feeds[0],
             Feed::Main => &self.feeds[1],
@@ -108,18 +157,31 @@ impl Log {
 
     /// Keeps the last row of each place, and no tombstone.
     pub(crate) fn compact(&mut self) {
-        let mut last = BTreeMap::new();
-        for (place, row) in self.state.drain(..) {
-            last.insert(place, row);
-        }
-        let rows = last.into_iter().filter(|(_, row)| row.is_some());
-        self.state = rows.collect();
+        let rows = self.rows().into_iter();
+        self.state = Topic {
+            first: 0,
+            records: rows.map(|(place, row)| (place, Some(row))).collect(),
+        };
+    }
+
+    /// Deletes what nobody has to read any more.
+    pub(crate) fn delete_old(&mut self) {
+        let Checkpoint {
+            high,
+            main,
+            control,
+            outcomes,
+        } = self.committed;
+        self.feeds[0].delete_before(high.offset);
+        self.feeds[1].delete_before(main.offset);
+        self.control.delete_before(control);
+        self.outcomes.delete_before(outcomes);
     }
 
     /// The rows as a reader sees them.
     pub(crate) fn rows(&self) -> BTreeMap<Place, Row> {
         let mut rows = BTreeMap::new();
-        for (place, row) in &self.state {
+        for (_, (place, row)) in self.state.from(0) {
             match row {
                 Some(row) => rows.insert(*place, row.clone()),
                 None => rows.remove(place),
@@ -162,10 +224,8 @@ impl Owner {
     /// Takes over what is on the log.
     pub(crate) fn begin(log: &Log) -> Self {
         let mut since = Since::default();
-        for (outcome, offset) in log.outcomes.iter().zip(0..) {
-            if offset >= log.committed.outcomes {
-                since.note(offset, outcome);
-            }
+        for (offset, outcome) in log.outcomes.from(log.committed.outcomes) {
+            since.note(offset, outcome);
         }
         let mut spill = Spill::new(std::env::temp_dir());
         let mut spilled = Vec::new();
@@ -180,9 +240,9 @@ impl Owner {
         let rows = rows.collect();
         let start = Start {
             checkpoint: log.committed,
-            high_end: log.feeds[0].len() as u64,
-            main_end: log.feeds[1].len() as u64,
-            outcomes_end: log.outcomes.len() as u64,
+            high_end: log.feeds[0].end(),
+            main_end: log.feeds[1].end(),
+            outcomes_end: log.outcomes.end(),
             since,
             high: Feed::High,
         };
@@ -197,7 +257,7 @@ impl Owner {
             life: None,
         };
         for feed in Feed::ALL {
-            if owner.next[index(feed)] == log.feed(feed).len() as u64 {
+            if owner.next[index(feed)] == log.feed(feed).end() {
                 owner.ledger.read_to_the_end(feed);
             }
         }
@@ -210,10 +270,10 @@ impl Owner {
         for feed in Feed::ALL {
             for _ in 0..most {
                 let next = self.next[index(feed)];
-                if next == log.feed(feed).len() as u64 || !self.ledger.has_room(feed) {
+                if next == log.feed(feed).end() || !self.ledger.has_room(feed) {
                     break;
                 }
-                match &log.feed(feed)[next as usize] {
+                match log.feed(feed).get(next).unwrap() {
                     Message::Ours(place, delivery) => {
                         let delivery = delivery.clone();
                         self.ledger.read(feed, next, *place, delivery, 500, now);
@@ -222,14 +282,14 @@ impl Owner {
                 }
                 self.next[index(feed)] += 1;
             }
-            is_more |= self.next[index(feed)] < log.feed(feed).len() as u64;
+            is_more |= self.next[index(feed)] < log.feed(feed).end();
         }
         is_more
     }
 
     /// Carries out what a person wants; answers whether anything was wanted.
     pub(crate) fn control(&mut self, log: &mut Log) -> Result<bool, Died> {
-        let Some(control) = log.control.get(self.next_control as usize).cloned() else {
+        let Some(control) = log.control.get(self.next_control).cloned() else {
             return Ok(false);
         };
         let offset = self.next_control;
@@ -331,28 +391,24 @@ impl Owner {
         Ok(match write {
             Write::Outcome(write) => {
                 let record = self.outcome(write, log.now);
-                log.outcomes.push(record);
                 Ack {
-                    offset: log.outcomes.len() as u64 - 1,
+                    offset: log.outcomes.push(record),
                     slot: None,
                 }
             }
             Write::Row(write) => {
                 let row = self.row(write);
                 let is_kept = row.state.is_kept_on_disk();
-                log.state.push((place_of(write.key), Some(row.clone())));
+                let record = (place_of(write.key), Some(row.clone()));
                 Ack {
-                    offset: log.state.len() as u64 - 1,
+                    offset: log.state.push(record),
                     slot: is_kept.then(|| put(&mut self.spill, &mut self.spilled, row)),
                 }
             }
-            Write::Tombstone(place) => {
-                log.state.push((*place, None));
-                Ack {
-                    offset: log.state.len() as u64 - 1,
-                    slot: None,
-                }
-            }
+            Write::Tombstone(place) => Ack {
+                offset: log.state.push((*place, None)),
+                slot: None,
+            },
             Write::DeadLetter(letter) => {
                 let delivery = self.delivery(&letter.content);
                 let place = place_of(delivery.lease.key());

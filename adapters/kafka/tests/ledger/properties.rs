@@ -90,15 +90,16 @@ impl World {
             Op::Publish(count, severity) => self.publish(count, severity),
             Op::Repeat(back) => {
                 let feed = &mut self.log.feeds[usize::from(back % 2)];
-                let from = feed.len().saturating_sub(back.into());
-                let again: Vec<Message> = feed[from..].to_vec();
+                let from = feed.end().saturating_sub(back.into());
+                let again: Vec<Message> = feed.from(from).map(|(_, one)| one.clone()).collect();
                 let ours = |message: &Message| matches!(message, Message::Ours(..));
-                feed.extend(again.into_iter().filter(ours));
+                for message in again.into_iter().filter(ours) {
+                    feed.push(message);
+                }
             }
             Op::Foreign => {
                 let feed = self.log.feed_mut(Feed::Main);
-                self.foreign.push((Feed::Main, feed.len() as u64));
-                feed.push(Message::Foreign);
+                self.foreign.push((Feed::Main, feed.push(Message::Foreign)));
             }
             Op::Receive(room) => self.receive(room.into()),
             Op::Settle(which, how) => {
@@ -282,7 +283,7 @@ impl World {
     /// What has ended, as anybody can read on the log.
     fn ended(&self) -> BTreeSet<Place> {
         let mut ended = BTreeSet::new();
-        for record in &self.log.outcomes {
+        for (_, record) in self.log.outcomes.from(0) {
             match record.outcome {
                 OutcomePart::Delivered | OutcomePart::Dead { .. } | OutcomePart::Cancelled => {
                     ended.insert(record.place);

@@ -18,9 +18,8 @@ use crate::domain::{Lease, LeaseKey, Position, Settlement, Unfolded};
 /// not ended is received as one lease, before all that was never tried, word for
 /// word as it was folded. A dead digest leaves each of its members a dead letter.
 ///
-/// A delivery that was [cancelled](Received::Cancelled) before it was folded on
-/// record stays cancelled, though the digest names it; the digest carries the others,
-/// even where it is its lead that was cancelled.
+/// Where a member was [cancelled](Received::Cancelled) before the fold was on record, no
+/// digest is made: see [`Unfolded`].
 ///
 /// [`Outcome::Folded`]: crate::domain::Outcome::Folded
 /// [`Outcome::Delivered`]: crate::domain::Outcome::Delivered

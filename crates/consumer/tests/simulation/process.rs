@@ -100,7 +100,7 @@ impl World {
     fn crash(&mut self) {
         // The last write may have reached the disk, though nobody heard of it.
         if self.rng.random_bool(0.5) {
-            self.write();
+            self.write(true);
         }
         let open = self.gone();
         self.crashes += 1;
@@ -115,6 +115,7 @@ impl World {
     fn gone(&mut self) -> u32 {
         self.engine = None;
         self.told = Told::default();
+        self.queue.gone();
         self.run += 1;
         self.decided.clear();
         self.writing.clear();
@@ -140,6 +141,7 @@ impl World {
     /// What the dispatcher does between two events.
     pub(crate) fn drive(&mut self) {
         let now = self.clocks();
+        self.queue.tick(self.now);
         while let Some(mut engine) = self.engine.take() {
             while let Some(action) = engine.next_action(now) {
                 self.perform(action);
@@ -239,6 +241,7 @@ impl World {
     fn send(&mut self, order: SendOrder) {
         let lease = &order.lease;
         let sequence = lease.position.sequence;
+        self.queue.begins(lease.key());
         self.mark(sequence);
         let place = &self.places[&lease.destination.id];
         if place.character == Character::Quiet && !self.promises.was_tried(sequence) {
@@ -334,12 +337,13 @@ impl World {
         );
     }
 
-    /// What is being written is on disk now: how many, how many with an attempt.
-    pub(crate) fn write(&mut self) -> (usize, usize) {
+    /// What is being written is on disk now: how many, how many with an attempt. Where
+    /// the process dies of it, some of it may not be.
+    pub(crate) fn write(&mut self, dies: bool) -> (usize, usize) {
         let written = std::mem::take(&mut self.writing);
         self.writes += written.len() as u64;
-        for settlement in &written {
-            let ended = self.queue.settle(settlement);
+        for (index, ended) in self.queue.write(&written, dies) {
+            let settlement = &written[index];
             let waits = self.queue.waits(settlement.lease.position.sequence);
             self.promises.recorded(settlement, waits);
             for sequence in ended {

@@ -10,7 +10,7 @@ use std::{
 
 use common::{DestinationId, Severity};
 use consumer::{
-    domain::{Digest, Lease, LeaseKey, Outcome, Position, Progress, Settlement},
+    domain::{Digest, Lease, LeaseKey, Outcome, Position, Progress, Settlement, Unfolded},
     ports::{ParkedLane, Received},
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct Queue {
     caught_up: bool,
     /// This run is to be told of them.
     cancelled: Vec<LeaseKey>,
+    /// Folds that were not made.
+    unfolded: Vec<Unfolded>,
 }
 
 impl Queue {
@@ -163,6 +165,67 @@ impl Queue {
         self.unfinished.len()
     }
 
+    /// Its severity, if it is not forgotten.
+    #[allow(
+        dead_code,
+        reason = "asked where this model is held beside another queue"
+    )]
+    pub(crate) fn severity(&self, sequence: u64) -> Option<Severity> {
+        Some(self.rows.get(&sequence)?.lease.alert.severity)
+    }
+
+    /// Another queue hands it over, in its own order.
+    #[allow(
+        dead_code,
+        reason = "asked where this model is held beside another queue"
+    )]
+    pub(crate) fn hand_over(&mut self, sequence: u64) {
+        let severity = self.row(sequence).lease.alert.severity;
+        let lines = [
+            &mut self.waiting,
+            &mut self.fresh[usize::from(severity.code())],
+        ];
+        let stands = lines.into_iter().find_map(|line| {
+            let place = line.iter().position(|other| *other == sequence)?;
+            line.remove(place)
+        });
+        assert!(
+            stands.is_some(),
+            "{sequence} is handed over, and is not to be"
+        );
+    }
+
+    /// Another queue has told this run of these.
+    #[allow(
+        dead_code,
+        reason = "asked where this model is held beside another queue"
+    )]
+    pub(crate) fn told(&mut self, keys: &[LeaseKey]) {
+        self.cancelled.retain(|key| !keys.contains(key));
+    }
+
+    /// Another queue says that everything from before this run has been handed over.
+    #[allow(
+        dead_code,
+        reason = "asked where this model is held beside another queue"
+    )]
+    pub(crate) fn assert_caught_up(&self) {
+        let early = |line: &VecDeque<u64>| line.front().is_some_and(|s| *s < self.begun_with);
+        assert!(
+            self.waiting.is_empty() && !self.fresh.iter().any(early),
+            "it has not caught up"
+        );
+    }
+
+    /// The folds that were not made and not taken.
+    #[allow(
+        dead_code,
+        reason = "asked where this model is held beside another queue"
+    )]
+    pub(crate) fn unfolded(&self) -> &[Unfolded] {
+        &self.unfolded
+    }
+
     /// A new process begins.
     pub(crate) fn restart(&mut self) -> Vec<ParkedLane> {
         self.waiting.clear();
@@ -172,10 +235,6 @@ impl Queue {
         for sequence in &self.unfinished {
             let row = self.row(*sequence);
             match row.state {
-                // A digest whose lead was cancelled before it was folded.
-                State::Cancelled if self.digests.contains_key(sequence) => {
-                    self.waiting.push_back(*sequence);
-                }
                 State::Waiting => self.waiting.push_back(*sequence),
                 State::Open => {
                     let severity = row.lease.alert.severity;
@@ -250,6 +309,25 @@ impl Queue {
         Some((digest, members))
     }
 
+    /// Records outcomes, all of them or, where the process dies of it, none or all:
+    /// answers which, and what ended by each.
+    pub(crate) fn write(&mut self, batch: &[Settlement], _dies: bool) -> Vec<(usize, Vec<u64>)> {
+        let batch = batch.iter().enumerate();
+        batch
+            .map(|(index, settlement)| (index, self.settle(settlement)))
+            .collect()
+    }
+
+    /// The folds that were not made since the last call.
+    pub(crate) fn take_unfolded(&mut self) -> Vec<Unfolded> {
+        std::mem::take(&mut self.unfolded)
+    }
+
+    /// A request begins, time passes, the process is no more: this queue need not know.
+    pub(crate) fn begins(&mut self, _delivery: LeaseKey) {}
+    pub(crate) fn tick(&mut self, _now: Duration) {}
+    pub(crate) fn gone(&mut self) {}
+
     /// Records an outcome; answers what ended by it.
     pub(crate) fn settle(&mut self, settlement: &Settlement) -> Vec<u64> {
         let sequence = settlement.lease.position.sequence;
@@ -269,15 +347,9 @@ impl Queue {
             for member in &members {
                 self.finish(*member, outcome);
             }
-            // The lead may have been cancelled: then it is none of them.
-            let mut ended: Vec<_> = members.iter().map(|key| key.position.sequence).collect();
-            if !ended.contains(&sequence) {
-                self.unfinished.remove(&sequence);
-                ended.push(sequence);
-            }
-            return ended;
+            return members.iter().map(|key| key.position.sequence).collect();
         }
-        if self.row(sequence).state == State::Cancelled && !self.digests.contains_key(&sequence) {
+        if self.row(sequence).state == State::Cancelled {
             if *outcome == Outcome::Delivered {
                 self.finish(settlement.lease, outcome);
             }
@@ -287,7 +359,7 @@ impl Queue {
             };
         }
         assert!(
-            !self.row(sequence).state.is_final() || self.digests.contains_key(&sequence),
+            !self.row(sequence).state.is_final(),
             "{sequence} is {:?} and becomes {outcome:?}",
             self.row(sequence).state
         );
@@ -317,15 +389,26 @@ impl Queue {
         }
     }
 
-    /// What was cancelled meanwhile stays so; the digest carries the others, even
-    /// where its lead is among the cancelled.
+    /// Where one was cancelled meanwhile nothing is folded, and the others are parked.
     fn fold(&mut self, lead: LeaseKey, digest: &Arc<Digest>, members: &[LeaseKey]) {
-        let mut carried = Vec::with_capacity(members.len());
+        let is_cancelled = |member: &LeaseKey| {
+            self.rows
+                .get(&member.position.sequence)
+                .is_none_or(|row| row.state == State::Cancelled)
+        };
+        if members.iter().any(is_cancelled) {
+            let others = members.iter().filter(|member| !is_cancelled(member));
+            let others: Vec<LeaseKey> = others.copied().collect();
+            let mut parked = [0; 3];
+            for member in others {
+                parked[usize::from(member.severity.code())] += 1;
+                self.set_aside(member);
+            }
+            self.unfolded.push(Unfolded { lead, parked });
+            return;
+        }
         for member in members {
             let state = self.row(member.position.sequence).state;
-            if state == State::Cancelled {
-                continue;
-            }
             assert!(
                 matches!(state, State::Open | State::Waiting | State::Parked),
                 "{member:?} is folded though {state:?}"
@@ -336,15 +419,19 @@ impl Queue {
             };
             self.become_state(*member, state);
             self.row_mut(member.position.sequence).lease.progress.wait = None;
-            carried.push(*member);
         }
         let sequence = lead.position.sequence;
         let lead = &mut self.row_mut(sequence).lease;
         lead.digest = Some(Arc::clone(digest));
-        self.folded += carried.len() as u64;
-        self.unfinished.insert(sequence);
-        let carried = carried.into_boxed_slice();
-        self.digests.insert(sequence, (Arc::clone(digest), carried));
+        self.folded += members.len() as u64;
+        let carried = (Arc::clone(digest), members.into());
+        self.digests.insert(sequence, carried);
+    }
+
+    /// It is parked, since it was not folded.
+    pub(crate) fn set_aside(&mut self, key: LeaseKey) {
+        self.become_state(key, State::Parked);
+        self.row_mut(key.position.sequence).lease.progress.wait = None;
     }
 
     fn take_apart(&mut self, lead: u64) -> Vec<u64> {
@@ -355,10 +442,6 @@ impl Queue {
         lease.progress.wait = None;
         for member in members {
             self.become_state(member, State::Parked);
-        }
-        if self.row(lead).state == State::Cancelled {
-            self.unfinished.remove(&lead);
-            return vec![lead];
         }
         Vec::new()
     }

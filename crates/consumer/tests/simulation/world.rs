@@ -311,8 +311,12 @@ impl World {
                 self.tell(Event::Answered(*answered));
             }
             Happening::Written { run } if run == self.run => {
-                let (settlements, attempts) = self.write();
+                let (settlements, attempts) = self.write(false);
                 self.let_fade();
+                let unfolded = self.queue.take_unfolded();
+                if !unfolded.is_empty() {
+                    self.tell(Event::Unfolded(unfolded));
+                }
                 self.tell(Event::Recorded {
                     settlements,
                     attempts,

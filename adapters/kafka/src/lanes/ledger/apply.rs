@@ -233,12 +233,13 @@ impl Ledger {
             let was_out = matches!(entry.stage, Stage::Out);
             self.leave_line(place, &mut entry);
             self.has_ended(place, &mut entry, outcome);
-            if !was_out {
+            if was_out {
+                entry.stage = Stage::Withdrawn;
+                self.live.insert(place, entry);
+            } else {
                 self.doomed.remove(&place);
-                return self.forget_content(entry.content);
+                self.forget_content(entry.content);
             }
-            entry.stage = Stage::Withdrawn;
-            self.live.insert(place, entry);
         } else if let Some(shelved) = self.parked.remove(key) {
             self.note_end(place, shelved.feed, outcome);
             self.burials.push_back((place, outcome));

@@ -486,8 +486,8 @@ impl Lane {
     }
 
     /// Takes out a delivery that was cancelled. One in flight is marked instead:
-    /// its request's end tells. A digest goes nevertheless, for what else it carries:
-    /// its lead was cancelled before the queue knew of the fold.
+    /// its request's end tells. A digest stays: its lead was cancelled before the queue
+    /// knew of the fold, which is not made, and that is told next.
     pub(super) fn withdraw(&mut self, key: LeaseKey) -> Option<Held> {
         if let Some(current) = self.current.as_mut()
             && current.position() == key.position

@@ -37,6 +37,7 @@ const COMMANDS: &[&[&str]] = &[
     &["directory", "export"],
     &["directory", "import"],
     &["backup"],
+    &["health"],
     &["completions"],
 ];
 

@@ -1,8 +1,8 @@
 //! `error-notifier`: tells the right people about incidents, in real time.
 //!
-//! One binary holds the servers (`serve`, `producer`, `consumer`, `demo`, `mockup`) and the commands
-//! that talk to a running server over HTTP (`send`, `user`, `group`,
-//! `directory`, `backup`). The servers are put together in `run`; everything
+//! One binary holds the servers (`serve`, `producer`, `consumer`, `demo`,
+//! `mockup`), the commands that talk to a running server over HTTP (`send`, `user`, `group`, `directory`,
+//! `health`), and `backup`. The servers are put together in `run`; everything
 //! that a person types is declared in `cli`, every setting in `config`.
 
 mod cli;
@@ -45,6 +45,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Group { command } => cli::block_on(cli::group::run(command)),
         Command::Directory { command } => cli::block_on(cli::directory::run(command)),
         Command::Backup(arguments) => cli::backup::run(&arguments),
+        Command::Health(arguments) => cli::block_on(cli::health::run(arguments)),
         Command::Completions { shell } => cli::completions(shell),
     }
 }

@@ -12,6 +12,7 @@
 //! | `GET`, `POST /api/auth.test`, `/api/api.test` | as Slack |
 //! | `POST /_mock/hooks/{name}` | 204 to a webhook, as [Standard Webhooks][sw] describe it |
 //! | `PUT /_mock/hooks/{name}` `{"secret":"whsec_…"}`, `DELETE` | from now on only what is signed with the secret is accepted |
+//! | `GET /health/live`, `/health/ready` | 204, faults or not |
 //! | `GET /_mock/stats` | the counts |
 //! | `GET /_mock/messages?channel=&limit=` | the messages kept, newest last |
 //! | `GET /_mock/refusals?channel=&limit=` | the posts kept that were answered with an error, newest last |

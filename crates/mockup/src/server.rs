@@ -87,6 +87,8 @@ async fn route(reception: Arc<Reception>, request: Request<Incoming>) -> Result<
         "/api/chat.postMessage" => Ok(http::method_not_allowed("POST")),
         "/api/auth.test" | "/api/api.test" => Ok(http::method_not_allowed("GET, POST")),
         path if path.starts_with("/api/") => Ok(slack::unknown_method()),
+        "/health/live" | "/health/ready" if reads => Ok(http::no_content()),
+        "/health/live" | "/health/ready" => Ok(http::method_not_allowed("GET")),
         path if path.starts_with(HOOKS) => hook(&reception, request).await,
         path if path.starts_with("/_mock/") => control(&reception, request).await,
         _ => Ok(unknown_path()),
@@ -129,7 +131,7 @@ fn unknown_path() -> Answer {
     http::problem(
         StatusCode::NOT_FOUND,
         "The mockup has POST /api/chat.postMessage, /api/auth.test, /api/api.test, \
-         /_mock/hooks/{name}, \
+         /health/ready, /_mock/hooks/{name}, \
          /_mock/stats, /_mock/messages, /_mock/refusals and /_mock/faults.",
     )
 }

@@ -25,8 +25,8 @@ use std::{
 
 use crate::harness::{Process, build_folder};
 
-/// Longer than a server takes to start or to stop on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than a server takes to start, to stop or to recover on a very busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Where what outlives a program is: jars, and the servers of `make services`.
 pub fn folder() -> PathBuf {

@@ -20,7 +20,7 @@ use tokio::runtime::Builder;
 
 const TOPIC: &str = "words";
 /// For one record; longer than a cluster takes to get over a broker's end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_record_is_produced_and_consumed() {

@@ -7,6 +7,7 @@ pub(crate) mod destination;
 pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod group;
+pub(crate) mod health;
 mod input;
 pub(crate) mod send;
 mod table;
@@ -146,6 +147,10 @@ pub(crate) enum Command {
     /// Copy a data folder to a file, consistent, while a server uses it
     #[command(after_help = backup::EXAMPLES)]
     Backup(backup::Backup),
+
+    /// Ask a running server, or the mockup, whether it is ready
+    #[command(after_help = health::EXAMPLES)]
+    Health(health::Health),
 
     /// Print the completions of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]

@@ -39,6 +39,7 @@ const COMMANDS: &[&[&str]] = &[
     &["directory", "export"],
     &["directory", "import"],
     &["backup"],
+    &["health"],
     &["completions"],
 ];
 

@@ -4,6 +4,7 @@
 mod configuration;
 mod directory_commands;
 mod fake_server;
+mod health;
 mod help;
 mod history_commands;
 mod program;

@@ -1,5 +1,5 @@
-//! `/_mock/stats`, `/_mock/messages`, `/_mock/refusals` and the reading and writing
-//! of `/_mock/faults`.
+//! `/health/…`, `/_mock/stats`, `/_mock/messages`, `/_mock/refusals` and the reading
+//! and writing of `/_mock/faults`.
 
 use mockup::Settings;
 use serde_json::{Value, json};
@@ -44,6 +44,18 @@ async fn the_stats_count_what_was_received_and_what_became_of_it() {
             "answersLost": 1, "clientGone": 0, "inProgress": 0,
         })
     );
+}
+
+#[tokio::test]
+async fn it_is_ready_though_it_is_told_to_be_broken_and_no_count_shows_who_asked() {
+    let server = Server::start().await;
+    server.break_with(json!({"down": true})).await;
+    let before = server.stats().await;
+    for path in ["/health/live", "/health/ready"] {
+        let answer = server.ask("GET", path, "", "").await;
+        assert_eq!(answer.status, 204);
+    }
+    assert_eq!(server.stats().await, before);
 }
 
 #[tokio::test]
@@ -245,6 +257,7 @@ async fn faults_over_1_mib_are_a_413() {
 async fn another_method_on_a_control_path_is_a_405_that_names_the_right_ones() {
     let server = Server::start().await;
     for (path, method, allow) in [
+        ("/health/ready", "POST", "GET"),
         ("/_mock/stats", "POST", "GET"),
         ("/_mock/messages", "PUT", "GET, DELETE"),
         ("/_mock/faults", "POST", "GET, PUT, DELETE"),

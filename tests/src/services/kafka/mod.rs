@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use self::broker::{Broker, Compiler, Plan};
 use super::{Left, PATIENCE, until_ready};
-use crate::harness::{Process, Scratch, free_addresses, until};
+use crate::harness::{Process, Scratch, free_addresses, wait_for};
 
 /// How a cluster is to be started.
 #[derive(Clone, Debug)]
@@ -127,17 +127,14 @@ impl Kafka {
         let count = |number: usize| i32::try_from(number).expect("a small number");
         let (parts, replicas) = (count(partitions), count(self.brokers.len()));
         probe::create_topic(&self.bootstrap(), name, parts, replicas, settings);
-        until("a topic on all brokers", || {
-            self.running()
-                .all(|broker| probe::has_topic(broker, name, partitions))
+        self.await_all("a topic on all brokers", |broker| {
+            probe::has_topic(broker, name, partitions)
         });
     }
 
     /// Waits until every partition is on all its brokers: another may fail now.
     pub fn await_in_sync(&self) {
-        until("all replicas in sync", || {
-            self.running().all(probe::is_in_sync)
-        });
+        self.await_all("all replicas in sync", probe::is_in_sync);
     }
 
     /// `kill -9` of a broker, as when its machine dies.
@@ -208,6 +205,10 @@ impl Kafka {
         for broker in &mut self.brokers {
             await_ready(broker, count);
         }
+    }
+
+    fn await_all(&self, what: &str, is_so: impl Fn(&Broker) -> bool) {
+        wait_for(what, PATIENCE, || self.running().all(&is_so).then_some(()));
     }
 
     fn running(&self) -> impl Iterator<Item = &Broker> {

@@ -8,7 +8,7 @@ use rustix::process::{Signal, kill_process};
 
 use self::cluster::Cluster;
 use super::{Left, PATIENCE, until_ready};
-use crate::harness::{Process, Scratch, is_running, pid, until};
+use crate::harness::{Process, Scratch, is_running, pid, wait_for};
 
 /// A PostgreSQL server of Debian's package with a database and one account, which
 /// may create databases and is no superuser. As a server should be: `fsync` on,
@@ -180,8 +180,9 @@ impl Postgres {
             let _ = kill_process(pid(*child), Signal::KILL);
         }
         process.kill();
-        until("the end of PostgreSQL's processes", || {
-            !children.iter().any(|child| is_running(*child))
+        wait_for("the end of PostgreSQL's processes", PATIENCE, || {
+            let is_gone = !children.iter().any(|child| is_running(*child));
+            is_gone.then_some(())
         });
     }
 

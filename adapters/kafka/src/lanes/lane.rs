@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use common::mishap::Unheard;
 use common::{Clock, Credential};
 use consumer::{
     application::{Dispatcher, EngineSettings, Limits, Outside},
@@ -82,6 +83,7 @@ impl Outward {
             channels: delivering.channels.clone(),
             clock: Arc::clone(&delivering.clock),
             metrics: Arc::clone(&delivering.metrics),
+            mishaps: Arc::new(Unheard),
             limits: Some(Arc::clone(&self.limits)),
         }
     }

@@ -138,6 +138,8 @@ pub(crate) fn opened(row: &Row<'_>, sequence: u64) -> Result<Opened, rusqlite::E
 fn alert(row: &Row<'_>) -> Result<Alert, rusqlite::Error> {
     let gtid: String = row.get(1)?;
     Ok(Alert {
+        // Messages of other producers are found in a shared queue, never here.
+        verbatim: false,
         id: AlertId(uuid(row, 0)?),
         gtid: Gtid::parse(&gtid).unwrap_or_else(Gtid::random),
         severity: severity(row, 2)?,
@@ -172,6 +174,7 @@ fn lease(
         None => Arc::new(credential(connection, packed.credential)?),
     };
     Ok(Lease {
+        accepted_as: None,
         position,
         alert: alert.clone(),
         destination,

@@ -6,6 +6,9 @@ set -euo pipefail
 declare -A accepted=(
   [syn]="runs at build time, inside derive macros that move to version 3 one by one"
   [rand_core]="imbl is a version behind rand"
+  [base64]="tokio-postgres is a version behind"
+  [const-oid]="x509-cert, by which tokio-postgres-rustls binds log-ins to the TLS channel, is a version behind sha2"
+  [fallible-iterator]="tokio-postgres is a version behind rusqlite"
 )
 
 duplicates=$(cargo tree --workspace --duplicates --edges normal --depth 0 --prefix none --locked |

@@ -3,7 +3,7 @@
 use common::AlertId;
 use producer::{
     domain::Command,
-    ports::{Claim, DirectoryStore, IdempotencyKey, IdempotencyKeys, KeysError, StoreError},
+    ports::{Claim, DirectoryStore, IdempotencyKey, IdempotencyKeys, KeysError, Mode, StoreError},
 };
 use tests::services;
 
@@ -103,6 +103,25 @@ async fn a_database_that_says_nothing_is_given_up_in_time() {
         |server| server.resume(),
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_who_ask_while_it_says_nothing_all_are_refused_and_none_later_done() {
+    let server = services::Postgres::start();
+    let store = connect(&server.url()).await;
+    server.pause();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..1000 {
+        let (directory, put) = (store.directory.clone(), vec![put_user(n, "ann")]);
+        calls.spawn(async move { directory.execute(put, Mode::Commit).await });
+    }
+    for answer in calls.join_all().await {
+        assert!(is_unwritable(&answer), "{answer:?}");
+    }
+    server.resume();
+    until_so("health", || store.health().is_ok()).await;
+    execute(&store, vec![put_user(2000, "ben")]).await.unwrap();
+    assert_eq!(names(&store.directory.snapshot()), ["ben"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -75,6 +75,11 @@ impl Writer {
                     }
                 }
                 Err(error) => {
+                    // With whoever asked while it was away: they are not to wait for as
+                    // long once more, one lot after the other.
+                    if let StoreError::Unwritable(_) = error {
+                        asks.extend(std::iter::from_fn(|| asked.try_recv().ok()));
+                    }
                     for ask in asks.drain(..) {
                         let _ = ask.reply.send(Err(error.clone()));
                     }

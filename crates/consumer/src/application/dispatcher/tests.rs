@@ -585,7 +585,7 @@ async fn a_request_that_waits_for_the_limits_is_not_begun_when_the_dispatcher_en
     bench.stop();
     tokio::time::sleep(Duration::from_secs(1)).await;
     bench.channel.gate.add_permits(2);
-    bench.running.await.unwrap().unwrap();
+    (&mut bench.running).await.unwrap().unwrap();
     assert_eq!(bench.queue.outcomes().len(), 1);
     assert_eq!(bench.sent().len(), 1);
 }
@@ -594,10 +594,10 @@ async fn a_request_that_waits_for_the_limits_is_not_begun_when_the_dispatcher_en
 async fn nothing_is_sent_of_what_another_consumer_may_have() {
     let queue = FakeQueue::default();
     queue.lock().is_lost = true;
-    let bench = Bench::with(queue, EngineSettings::default());
+    let mut bench = Bench::with(queue, EngineSettings::default());
     bench.offer([lease(1, "a")]);
     bench.queue.offer(Err(QueueError::Closed));
-    bench.running.await.unwrap().unwrap();
+    (&mut bench.running).await.unwrap().unwrap();
     assert!(bench.sent().is_empty());
 }
 

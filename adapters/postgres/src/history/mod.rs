@@ -124,10 +124,7 @@ impl PostgresHistory {
 }
 
 /// What a connection answered in time. One that did not is given up.
-fn answered<T>(
-    client: Client,
-    answer: Result<Result<T, Failure>, Elapsed>,
-) -> Result<T, Failure> {
+fn answered<T>(client: Client, answer: Result<Result<T, Failure>, Elapsed>) -> Result<T, Failure> {
     answer.unwrap_or_else(|_| {
         drop(Client::take(client));
         Err(Failure::Away(NO_ANSWER.into()))

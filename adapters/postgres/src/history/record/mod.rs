@@ -123,7 +123,6 @@ async fn record(
     logs.write(transaction).await?;
     telling::tell(transaction, lock, &events).await
 }
-}
 
 /// The rows that `outcomes` are about, as they are after them.
 async fn settled(

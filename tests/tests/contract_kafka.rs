@@ -18,23 +18,23 @@ use kafka::{
     lanes::{Alone, ledger::Feed},
     prepare,
 };
-use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
+use producer::ports::{
+    AcceptError, Acceptance, AlertPublisher, AlertQueue, IdempotencyKey, PublishError,
+};
 use sqlite::{Settings as StoreSettings, Store, Synchronous};
 use tempfile::TempDir;
-use tests::contract::{
-    ManualClock,
-    queue::{QueuePorts, QueueUnderTest},
+use tests::{
+    contract::{
+        ManualClock,
+        queue::{QueuePorts, QueueUnderTest},
+    },
+    services::Kafka as Broker,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Longer than anything here takes.
 const HANG: Duration = Duration::from_secs(120);
 const KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-
-/// TEMPORARY
-fn broker() -> String {
-    std::env::var("KAFKA").unwrap()
-}
 
 /// Topics of their own on the broker, with one partition.
 struct Kafka {
@@ -85,17 +85,26 @@ impl AlertQueue for Accepting {
         accepted: AcceptedAlert,
         key: Option<IdempotencyKey>,
     ) -> Result<Acceptance, AcceptError> {
+        assert_eq!(key, None, "keys are kept elsewhere");
+        let id = accepted.alert.id;
         let count = accepted.deliveries.len() as u64;
         let (feed, counter) = match accepted.alert.severity {
             Severity::High => (Feed::High, &self.high),
             Severity::Normal | Severity::Low => (Feed::Main, &self.main),
         };
-        let answer = self.publisher.accept(accepted, key).await?;
+        let published = self.publisher.publish(accepted).await;
+        published.map_err(|error| match error {
+            PublishError::Full(reason) => AcceptError::Full(reason),
+            PublishError::MaybePublished(reason) => {
+                AcceptError::MaybeAccepted { alert: id, reason }
+            }
+            PublishError::Failed(reason) => AcceptError::Failed(reason),
+        })?;
         let all = counter.fetch_add(count, Ordering::SeqCst) + count;
         let lane = self.lane();
         let read = tokio::time::timeout(HANG, lane.until_read(feed, all)).await;
         read.expect("the lane reads what was accepted");
-        Ok(answer)
+        Ok(Acceptance::Accepted)
     }
 
     fn health(&self) -> Result<(), String> {
@@ -121,7 +130,7 @@ impl QueueUnderTest for Kafka {
     async fn open(clock: Arc<ManualClock>) -> Self {
         let name = uuid::Uuid::new_v4();
         let settings = Settings {
-            brokers: broker(),
+            brokers: Broker::shared().bootstrap(),
             topic: format!("queue-{name}"),
             group: format!("queue-{name}"),
             partitions: 1,

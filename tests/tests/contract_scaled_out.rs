@@ -22,10 +22,10 @@ use kafka::{
 };
 use postgres::Postgres;
 use producer::{
-    application::RemoteControl,
+    application::{KeyedQueue, RemoteControl},
     ports::{
-        AcceptError, Acceptance, AlertQueue, AskError, Batch, ConsumerRequest, Consumers,
-        HistoryWriter, IdempotencyKey, RecordError,
+        AlertPublisher, AskError, Batch, ConsumerRequest, Consumers, HistoryWriter, PublishError,
+        RecordError,
     },
 };
 use rdkafka::{
@@ -128,23 +128,19 @@ impl Queue {
 }
 
 #[async_trait]
-impl AlertQueue for Queue {
-    async fn accept(
-        &self,
-        accepted: AcceptedAlert,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Acceptance, AcceptError> {
+impl AlertPublisher for Queue {
+    async fn publish(&self, accepted: AcceptedAlert) -> Result<(), PublishError> {
         let count = accepted.deliveries.len() as u64;
         let (feed, counter) = match accepted.alert.severity {
             Severity::High => (Feed::High, &self.high),
             Severity::Normal | Severity::Low => (Feed::Main, &self.main),
         };
-        let answer = self.publisher.accept(accepted, key).await?;
+        self.publisher.publish(accepted).await?;
         let all = counter.fetch_add(count, Ordering::SeqCst) + count;
         let lane = self.lane();
         let read = timeout(HANG, lane.until_read(feed, all)).await;
         read.expect("the lane reads what was accepted");
-        Ok(answer)
+        Ok(())
     }
 
     fn health(&self) -> Result<(), String> {
@@ -318,7 +314,7 @@ impl HistoryUnderTest for ScaledOut {
         );
         HistoryPorts {
             queue: QueuePorts {
-                alerts: self.queue.clone(),
+                alerts: Arc::new(KeyedQueue::new(self.queue.clone(), store.keys.clone())),
                 deliveries: self.queue.lane().queue(),
                 directory: store.directory.clone(),
             },

@@ -113,7 +113,7 @@ mod queue {
 }
 
 mod keys {
-    tests::keys_contract!(super::Sqlite);
+    tests::keyed_queue_contract!(super::Sqlite);
 }
 
 mod directory {

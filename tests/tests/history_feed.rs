@@ -22,7 +22,9 @@ use kafka::{
     prepare,
 };
 use postgres::Postgres;
-use producer::ports::{AlertFilter, AlertQueue, DeliveryState, Event, EventId, Happening, History};
+use producer::ports::{
+    AlertFilter, AlertPublisher, DeliveryState, Event, EventId, Happening, History,
+};
 use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord},
@@ -145,7 +147,7 @@ impl Site {
             alert: alert.clone(),
             deliveries: deliveries.clone(),
         };
-        self.publisher.accept(accepted, None).await.unwrap();
+        self.publisher.publish(accepted).await.unwrap();
         let sequence = self.accepted;
         self.accepted += 1;
         for (ordinal, delivery) in deliveries.iter().enumerate() {
@@ -297,7 +299,7 @@ async fn an_alert_in_chunks_is_one_alert() {
             alert: alert.clone(),
             deliveries: (0..20_000).map(delivery).collect(),
         };
-        site.publisher.accept(accepted, None).await.unwrap();
+        site.publisher.publish(accepted).await.unwrap();
         alert
     };
     let happened = happen(&*producer.store.history, 1).await;

@@ -8,7 +8,7 @@ use std::{
 
 use common::{AcceptedAlert, Severity};
 use kafka::Settings;
-use producer::ports::{AcceptError, AlertQueue};
+use producer::ports::{AlertPublisher, PublishError};
 use tests::services::Kafka;
 
 use crate::rig::{HANG, Rig, alert, settings};
@@ -39,7 +39,7 @@ async fn not_refused(rig: &Arc<Rig>, count: u32) -> usize {
         .collect();
     let mut others = 0;
     for answer in asked {
-        others += usize::from(!matches!(answer.await.unwrap(), Err(AcceptError::Full(_))));
+        others += usize::from(!matches!(answer.await.unwrap(), Err(PublishError::Full(_))));
     }
     others
 }
@@ -91,12 +91,12 @@ async fn a_broker_that_does_not_answer_is_told_within_the_delivery_time_out() {
     kafka.pause(1);
     let unknown = rig.accept(&one(1)).await.unwrap_err();
     assert!(
-        matches!(unknown, AcceptError::MaybeAccepted(_)),
+        matches!(unknown, PublishError::MaybePublished(_)),
         "{unknown}"
     );
     health_is(&rig, false).await;
     let refused = rig.accept(&one(1)).await.unwrap_err();
-    assert!(matches!(refused, AcceptError::Full(_)), "{refused}");
+    assert!(matches!(refused, PublishError::Full(_)), "{refused}");
     kafka.resume(1);
     health_is(&rig, true).await;
     rig.accept(&one(1)).await.unwrap();
@@ -128,7 +128,7 @@ async fn of_three_brokers_one_may_be_lost_and_of_two_none() {
     let _ = rig.accept(&one(2)).await;
     health_is(&rig, false).await;
     let refused = rig.accept(&one(2)).await.unwrap_err();
-    assert!(matches!(refused, AcceptError::Full(_)), "{refused}");
+    assert!(matches!(refused, PublishError::Full(_)), "{refused}");
     kafka.start_again(2);
     health_is(&rig, true).await;
     accept(&rig).await;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use common::{AcceptedAlert, ChannelKind, Destination, Severity};
 use kafka::{Format, Settings};
+use tests::services::Kafka;
 
 use crate::{
-    broker,
     member::{Member, until},
     rig::{HANG, Rig, alert},
 };
@@ -27,7 +27,7 @@ fn behind_one(count: u32) -> Vec<AcceptedAlert> {
 async fn fifty_thousand_that_ended_behind_one_are_not_sent_again_after_a_kill() {
     let name = uuid::Uuid::new_v4();
     let rig = Rig::with(Settings {
-        brokers: broker(),
+        brokers: Kafka::shared().bootstrap(),
         topic: format!("backlog-{name}"),
         group: format!("backlog-{name}"),
         partitions: 1,

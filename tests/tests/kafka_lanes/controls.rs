@@ -10,7 +10,6 @@ use kafka::{Format, partition_of};
 use rdkafka::Message;
 
 use crate::{
-    broker,
     member::{Member, until},
     rig::{PARTITIONS, Rig, alert, destination},
 };
@@ -22,7 +21,7 @@ async fn control(rig: &Rig, partition: i32, record: &ControlRecord) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_cancelled_is_not_sent_and_what_is_replayed_is_sent_again() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let partition = partition_of(destination(1).id, PARTITIONS);
     // Nobody delivers yet.

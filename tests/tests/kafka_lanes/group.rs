@@ -9,7 +9,6 @@ use common::{AcceptedAlert, Severity};
 use kafka::Format;
 
 use crate::{
-    broker,
     member::{Member, Request, counts, until},
     rig::{PARTITIONS, Rig, alert, destination},
 };
@@ -91,7 +90,7 @@ fn partition_of(address: &str) -> i32 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_that_come_and_go_send_each_delivery_once_and_in_order() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let mut one = Member::start(&rig, LATENCY);
     let mut alerts = 200;
@@ -136,7 +135,7 @@ async fn members_that_come_and_go_send_each_delivery_once_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_member_had_another_delivers() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let mut one = Member::start(&rig, LATENCY);
     let alerts = storm(0, 400);
@@ -165,7 +164,7 @@ async fn what_a_killed_member_had_another_delivers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_was_suspended_sends_nothing_of_what_another_has() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let one = Member::start(&rig, LATENCY);
     let alerts = storm(0, 500);

@@ -11,8 +11,3 @@ mod messages;
 #[path = "../kafka_accepting/rig.rs"]
 #[allow(dead_code, reason = "shared with the tests of the accepting half")]
 mod rig;
-
-/// TEMPORARY
-fn broker() -> String {
-    std::env::var("KAFKA").unwrap()
-}

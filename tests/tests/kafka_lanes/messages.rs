@@ -7,14 +7,13 @@ use kafka::Format;
 use rdkafka::Message;
 
 use crate::{
-    broker,
     member::{Member, until},
     rig::{Rig, alert},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_another_producer_is_delivered_as_it_came_and_poison_stops_nobody() {
-    let rig = Rig::new(&broker(), Format::Sealed).await;
+    let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let member = Member::start(&rig, Duration::ZERO);
     let topic = rig.topics.deliveries.clone();

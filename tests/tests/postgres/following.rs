@@ -335,6 +335,7 @@ async fn a_token_that_another_process_has_changed_is_the_one_that_is_sent_with()
         message: "node1 down".into(),
         targets: ["@ann".into()].into(),
         accepted_at: UtcMillis(0),
+        verbatim: false,
     };
     let lease = Lease {
         position: Position {
@@ -342,6 +343,7 @@ async fn a_token_that_another_process_has_changed_is_the_one_that_is_sent_with()
             ordinal: 0,
         },
         alert: Arc::new(alert),
+        accepted_as: None,
         destination: place.destination.clone(),
         credential: place.credential.clone(),
         recipients: Recipients::from_elem(

@@ -20,6 +20,7 @@ fn alert() -> Alert {
         message: "node1 down".into(),
         targets: ["@ann".into()].into(),
         accepted_at: ACCEPTED,
+        verbatim: false,
     }
 }
 

@@ -7,6 +7,7 @@ mod controlling;
 mod fixtures;
 mod folding;
 mod handing;
+#[allow(dead_code, reason = "shared with the simulation")]
 mod log;
 mod properties;
 mod taking_over;

@@ -27,6 +27,8 @@ mod queue;
 mod service;
 #[path = "../../../../crates/consumer/tests/simulation/sparse.rs"]
 mod sparse;
+#[path = "../../../../crates/consumer/tests/simulation/told.rs"]
+mod told;
 #[path = "../../../../crates/consumer/tests/simulation/world.rs"]
 mod world;
 

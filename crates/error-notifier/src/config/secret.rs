@@ -7,18 +7,19 @@ use common::Secret;
 /// What stands where a secret was left out.
 const HIDDEN: &str = "…";
 
-/// Keys that messages are sealed with, as text.
+/// A value that is, or may hold, a secret: taken as it is and read later, since an error
+/// of the command line would repeat it.
 #[derive(Clone, Debug)]
-pub(crate) struct SealingKeys(Secret);
+pub(crate) struct SecretText(Secret);
 
-impl SealingKeys {
+impl SecretText {
     /// The text.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose()
     }
 }
 
-impl FromStr for SealingKeys {
+impl FromStr for SecretText {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -47,7 +47,7 @@ pub struct QueuePorts {
 }
 
 /// Makes a test of each behaviour that the queue's ports promise, but for those of
-/// [idempotency keys](crate::keys_contract).
+/// [idempotency keys](crate::keyed_queue_contract).
 #[macro_export]
 macro_rules! queue_contract {
     ($adapter:ty) => {
@@ -114,7 +114,7 @@ macro_rules! queue_contract {
 /// Makes a test of each behaviour that accepting with an idempotency key promises, for a
 /// queue that knows keys itself or has a store of them beside it.
 #[macro_export]
-macro_rules! keys_contract {
+macro_rules! keyed_queue_contract {
     ($adapter:ty) => {
         $crate::each_behaviour! { $adapter, queue:
             a_repeated_request_is_answered_as_the_first_and_told_once

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
-use postgres::DatabaseUrl;
 
-use crate::config::kafka::{KafkaFormat, KafkaProperties};
-use crate::config::secret::SealingKeys;
+use crate::config::kafka::KafkaFormat;
+use crate::config::secret::SecretText;
 use crate::config::values;
 
 /// The database of the scaled-out form.
@@ -22,7 +21,7 @@ pub(crate) struct DatabaseSettings {
         value_name = "URL",
         required = true
     )]
-    pub(crate) database_url: Option<DatabaseUrl>,
+    pub(crate) database_url: Option<SecretText>,
 }
 
 /// The queue of the scaled-out form.
@@ -94,7 +93,7 @@ pub(crate) struct KafkaSettings {
         value_name = "KEYS",
         conflicts_with = "kafka_key_file"
     )]
-    pub(crate) kafka_keys: Option<SealingKeys>,
+    pub(crate) kafka_keys: Option<SecretText>,
 
     /// Properties of librdkafka, `name=value` a line; in the file a table [kafka]
     #[arg(
@@ -104,7 +103,7 @@ pub(crate) struct KafkaSettings {
         hide_default_value = true,
         value_name = "PROPERTIES"
     )]
-    pub(crate) kafka_properties: KafkaProperties,
+    pub(crate) kafka_properties: SecretText,
 }
 
 /// How patient the start is.

@@ -9,7 +9,7 @@ use common::status::{StatusFilter, StatusPage};
 use common::{Clock, DestinationId, SystemClock};
 use http_api::{ApiState, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
-use postgres::Postgres;
+use postgres::{DatabaseUrl, Postgres, UrlError};
 use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl};
 use producer::metrics::AlertMetrics;
 use producer::ports::{Destinations, DestinationsError};
@@ -48,11 +48,14 @@ pub(super) fn database(
     database: &DatabaseSettings,
     wait: &WaitSettings,
 ) -> Result<postgres::Settings, Failure> {
-    let Some(url) = database.database_url.clone() else {
+    let Some(url) = &database.database_url else {
         return Err(Failure::BadInput(
             "no database is named; give one with --database-url".into(),
         ));
     };
+    let url: DatabaseUrl = url.expose().parse().map_err(|error: UrlError| {
+        Failure::BadInput(format!("the value of --database-url {error}"))
+    })?;
     Ok(postgres::Settings {
         wait: wait.wait,
         ..postgres::Settings::new(url)

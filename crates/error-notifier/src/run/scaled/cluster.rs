@@ -6,7 +6,7 @@ use std::time::Duration;
 use kafka::{Cluster, Format, Keyring, Limits, Sealer};
 
 use crate::cli::failure::Failure;
-use crate::config::kafka::KafkaFormat;
+use crate::config::kafka::{KafkaFormat, KafkaProperties};
 use crate::config::settings::KafkaSettings;
 
 /// Kafka, ready for use.
@@ -30,6 +30,14 @@ pub(super) fn read(settings: &KafkaSettings) -> Result<(kafka::Settings, Arc<Sea
     };
     let sealer = ring.and_then(|ring| Sealer::new(format, ring));
     let sealer = sealer.map_err(|error| Failure::BadInput(error.to_string()))?;
+    let properties: KafkaProperties =
+        settings
+            .kafka_properties
+            .expose()
+            .parse()
+            .map_err(|error: String| {
+                Failure::BadInput(format!("the value of --kafka-properties: {error}"))
+            })?;
     let read = kafka::Settings {
         brokers: settings.kafka_brokers.clone().unwrap_or_default(),
         topic: settings.kafka_topic.clone(),
@@ -39,7 +47,7 @@ pub(super) fn read(settings: &KafkaSettings) -> Result<(kafka::Settings, Arc<Sea
         create_topics: settings.kafka_create_topics,
         accept_weak_topics: settings.kafka_accept_weak_topics,
         format,
-        properties: settings.kafka_properties.clone().into_map(),
+        properties: properties.into_map(),
         ..kafka::Settings::default()
     };
     Ok((read, Arc::new(sealer)))

@@ -159,6 +159,7 @@ fn alert(accepted_at: UtcMillis) -> AcceptedAlert {
         message: "node1 down".into(),
         targets: ["@all".into()].into(),
         accepted_at,
+        verbatim: false,
     };
     AcceptedAlert {
         alert: Arc::new(alert),

@@ -18,6 +18,7 @@ pub(super) fn alert(sequence: u64, accepted: &AcceptedAlert) -> AlertEntry {
         kind: delivery.destination.kind.as_str().to_owned(),
         base_url: delivery.destination.base_url.to_string(),
         address: delivery.destination.address.to_string(),
+        for_warnings: delivery.destination.id.is_for_warnings(),
         credential_id: delivery.credential.id,
         token: Hidden::new(delivery.credential.secret.expose()),
         users: delivery

@@ -37,6 +37,7 @@ fn whole(sequence: u64, is_high: bool, addresses: &[u8]) -> WholeAlert {
         kind: "slack".into(),
         base_url: String::new(),
         address: address.to_string(),
+        for_warnings: false,
         credential_id: CredentialId(1),
         token: Hidden::new("token"),
         users: Vec::new(),

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use common::{
-    DestinationId, Severity,
+    Destination, DestinationId, Severity,
     wire::{Place, StateRecord},
 };
 use consumer::{
@@ -220,6 +220,28 @@ impl Partition {
         Ok(rows.into_iter().map(|row| Some(Box::new(row))).collect())
     }
 
+    /// What lies on disk there, each with its progress.
+    async fn leases(&self, found: Vec<Found>) -> Result<Vec<Lease>, QueueError> {
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shared = Arc::clone(&self.shared);
+        let leases = spawn_blocking(move || {
+            let leases = found.iter().map(|found| {
+                let row = read_row(found)?;
+                // What was parked was open, here or when the partition was taken over.
+                let delivery = opened(&row.delivery, &shared.sealer).map_err(io::Error::other)?;
+                Ok(Lease {
+                    progress: progress(&row),
+                    ..delivery.lease
+                })
+            });
+            leases.collect::<io::Result<Vec<_>>>()
+        });
+        let leases = leases.await.map_err(|error| failed(&error))?;
+        leases.map_err(|error| unwritable(&error))
+    }
+
     fn find(&self, slots: Vec<Slot>) -> Result<Vec<Found>, QueueError> {
         let spill = lock_spill(&self.spill);
         let found = slots.into_iter().map(|slot| spill.find(slot));
@@ -384,24 +406,23 @@ impl DeliveryQueue for Partition {
             let slots = parked.into_iter().map(|(_, slot)| slot).collect();
             self.find(slots)?
         };
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let shared = Arc::clone(&self.shared);
-        let leases = spawn_blocking(move || {
-            let leases = found.iter().map(|found| {
-                let row = read_row(found)?;
-                // What was parked was open, here or when the partition was taken over.
-                let delivery = opened(&row.delivery, &shared.sealer).map_err(io::Error::other)?;
-                Ok(Lease {
-                    progress: progress(&row),
-                    ..delivery.lease
-                })
-            });
-            leases.collect::<io::Result<Vec<_>>>()
-        });
-        let leases = leases.await.map_err(|error| failed(&error))?;
-        leases.map_err(|error| unwritable(&error))
+        self.leases(found).await
+    }
+
+    async fn destinations(&self, ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
+        let found = {
+            let ledger = self.ledger();
+            let one_of = |id: DestinationId| {
+                let severities = Severity::BY_URGENCY.into_iter();
+                severities
+                    .flat_map(|severity| ledger.unpark(id, severity, None, 1))
+                    .map(|(_, slot)| slot)
+                    .next()
+            };
+            self.find(ids.into_iter().filter_map(one_of).collect())?
+        };
+        let leases = self.leases(found).await?.into_iter();
+        Ok(leases.map(|lease| (*lease.destination).clone()).collect())
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {

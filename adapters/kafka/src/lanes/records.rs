@@ -121,6 +121,7 @@ fn sealed(delivery: &Delivery, sealer: &Sealer) -> DeliveryRecord {
             accepted_at: alert.accepted_at,
             kind: destination.kind.to_string(),
             base_url,
+            for_warnings: destination.id.is_for_warnings(),
             credential_id: credential.id,
             users: recipients
                 .iter()

@@ -66,6 +66,7 @@ fn body(accepted: &AcceptedAlert) -> AlertBody {
         kind: delivery.destination.kind.to_string(),
         base_url: delivery.destination.base_url.to_string(),
         address: delivery.destination.address.to_string(),
+        for_warnings: delivery.destination.id.is_for_warnings(),
         credential_id: delivery.credential.id,
         token: Hidden::new(delivery.credential.secret.expose()),
         users: delivery.recipients.iter().map(served).collect(),
@@ -145,11 +146,12 @@ pub fn accepted_alert(record: &AlertRecord, body: &AlertBody) -> AcceptedAlert {
         accepted_at: record.accepted_at,
     });
     let delivery = |delivery: &RecipientDelivery| Delivery {
-        destination: Arc::new(Destination::new(
-            ChannelKind::new(delivery.kind.as_str()),
-            &delivery.base_url,
-            &delivery.address,
-        )),
+        destination: Arc::new(Destination {
+            id: delivery.destination_id(),
+            kind: ChannelKind::new(delivery.kind.as_str()),
+            base_url: delivery.base_url.as_str().into(),
+            address: delivery.address.as_str().into(),
+        }),
         credential: Arc::new(Credential {
             id: delivery.credential_id,
             secret: Secret::new(delivery.token.expose()),

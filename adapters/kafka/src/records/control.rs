@@ -58,6 +58,7 @@ pub fn replay_record(request: &ReplayRequest, sealer: &Sealer) -> ControlRecord 
         accepted_at: alert.accepted_at,
         kind: request.destination.kind.to_string(),
         base_url: None,
+        for_warnings: request.destination.id.is_for_warnings(),
         credential_id: request.credential.id,
         users: request
             .recipients

@@ -39,7 +39,7 @@ pub fn delivery_record(
     place: Place,
     sealer: &Sealer,
 ) -> (DestinationId, DeliveryRecord) {
-    let destination = DestinationId::of(&delivery.kind, &delivery.base_url, &delivery.address);
+    let destination = delivery.destination_id();
     let id = DeliveryId::of(record.alert_id, destination, delivery.credential_id);
     let meta = DeliveryMeta {
         v: VERSION,
@@ -52,6 +52,7 @@ pub fn delivery_record(
         accepted_at: record.accepted_at,
         kind: delivery.kind.clone(),
         base_url: None,
+        for_warnings: delivery.for_warnings,
         credential_id: delivery.credential_id,
         users: delivery.users.iter().take(MAX_SERVED).copied().collect(),
         verbatim: body.verbatim,
@@ -121,6 +122,15 @@ pub fn open_delivery(record: &DeliveryRecord, sealer: &Sealer) -> Result<OpenDel
         Some(message) if !meta.verbatim => (message, false),
         _ => (text.expose(), true),
     };
+    let place = Destination::new(
+        ChannelKind::new(meta.kind.as_str()),
+        base_url.expose(),
+        address.expose(),
+    );
+    let destination = match meta.for_warnings {
+        true => place.for_warnings(),
+        false => place,
+    };
     Ok(OpenDelivery {
         place: meta.place,
         alert: Arc::new(Alert {
@@ -132,11 +142,7 @@ pub fn open_delivery(record: &DeliveryRecord, sealer: &Sealer) -> Result<OpenDel
             targets: Box::default(),
             accepted_at: meta.accepted_at,
         }),
-        destination: Arc::new(Destination::new(
-            ChannelKind::new(meta.kind.as_str()),
-            base_url.expose(),
-            address.expose(),
-        )),
+        destination: Arc::new(destination),
         credential: Arc::new(Credential {
             id: meta.credential_id,
             secret: Secret::new(token.expose()),

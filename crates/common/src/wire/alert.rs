@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Hidden, Served};
-use crate::{AlertId, CredentialId, Severity, UtcMillis};
+use crate::{AlertId, CredentialId, DestinationId, Severity, UtcMillis};
 
 /// An alert with all its deliveries, or a chunk of one too long for one record.
 ///
@@ -71,6 +71,9 @@ pub struct RecipientDelivery {
     pub base_url: String,
     /// The place within the service.
     pub address: String,
+    /// Whether it is the place [for warnings](DestinationId::for_warnings).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_warnings: bool,
     /// The version of the credential.
     pub credential_id: CredentialId,
     /// The credential.
@@ -78,4 +81,15 @@ pub struct RecipientDelivery {
     /// For whom.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<Served>,
+}
+
+impl RecipientDelivery {
+    /// The id of its destination.
+    pub fn destination_id(&self) -> DestinationId {
+        let id = DestinationId::of(&self.kind, &self.base_url, &self.address);
+        match self.for_warnings {
+            true => id.for_warnings(),
+            false => id,
+        }
+    }
 }

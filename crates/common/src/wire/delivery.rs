@@ -64,6 +64,9 @@ pub struct DeliveryMeta {
     /// The service's URL; absent for the one that the channel is configured with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<Hidden>,
+    /// Whether it goes to the place [for warnings](crate::DestinationId::for_warnings).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_warnings: bool,
     /// The version of the credential.
     pub credential_id: CredentialId,
     /// For whom; the first [`MAX_SERVED`] of them, all of whom the alert's record has.

@@ -1,7 +1,7 @@
 //! Records as the queue tells them.
 
 use common::{
-    AlertId, CredentialId, DeliveryId, DestinationId, Severity, UserId, UtcMillis,
+    AlertId, CredentialId, DeliveryId, Severity, UserId, UtcMillis,
     wire::{
         AlertBody, AlertRecord, AttemptPart, Hidden, OutcomePart, OutcomeRecord, Place,
         RecipientDelivery, Served, VERSION,
@@ -131,6 +131,7 @@ impl Filling {
                 kind: "slack".into(),
                 base_url: String::new(),
                 address: format!("C{user:08}"),
+                for_warnings: false,
                 credential_id: CredentialId(user as i64 + 1),
                 token: Hidden::new("xoxb-token"),
                 users: vec![Served(UserId(user_id(user)), 0)],
@@ -165,8 +166,7 @@ impl Filling {
         let sequence = alert.sequence;
         let deliveries = alert.body.deliveries.iter().enumerate();
         let outcomes = deliveries.map(|(ordinal, delivery)| {
-            let destination_id =
-                DestinationId::of(&delivery.kind, &delivery.base_url, &delivery.address);
+            let destination_id = delivery.destination_id();
             let delivery_id = DeliveryId::of(
                 alert.record.alert_id,
                 destination_id,

@@ -73,6 +73,7 @@ fn prepare(entry: AlertEntry) -> Prepared {
         Vec::with_capacity(body.deliveries.len());
     let mut adopted = Vec::new();
     for (ordinal, delivery) in body.deliveries.into_iter().enumerate() {
+        let id = delivery.destination_id();
         let RecipientDelivery {
             kind,
             base_url,
@@ -80,8 +81,8 @@ fn prepare(entry: AlertEntry) -> Prepared {
             credential_id,
             token,
             users,
+            for_warnings: _,
         } = delivery;
-        let id = DestinationId::of(&kind, &base_url, &address);
         if credential_id == CredentialId(0) {
             adopted.push((whole(ordinal), token));
         }

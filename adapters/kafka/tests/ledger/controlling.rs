@@ -295,6 +295,29 @@ fn a_replay_is_made_once_wherever_its_owner_dies() {
 }
 
 #[test]
+fn a_replay_whose_row_is_missing_is_not_the_digest_that_its_delivery_led() {
+    let mut log = Log::default();
+    let all: Vec<_> = (0..2).map(|n| lease(0, n, Normal, "a")).collect();
+    publish(&mut log, &all);
+    let (mut owner, _) = begun(&log);
+    owner.settle(&mut log, &[folded(&all)]).unwrap();
+    owner.settle(&mut log, &[delivered(&all[0])]).unwrap();
+    replay(&mut log, &all[0]);
+    // It dies between the outcome and the row, and the digest's rows are not buried.
+    owner.life = Some(1);
+    assert!(owner.control(&mut log).is_err());
+    for _ in 0..2 {
+        let mut owner = Owner::begin(&log);
+        control(&mut owner, &mut log);
+        let come = owner.receive_all(&log).0;
+        assert_eq!(come.len(), 1);
+        assert_eq!(come[0].position, all[0].position);
+        assert!(come[0].digest.is_none());
+        assert_eq!(come[0].progress.replayed_at, Some(UtcMillis(7)));
+    }
+}
+
+#[test]
 fn a_replay_of_what_is_on_its_way_is_passed_over() {
     let mut log = Log::default();
     let all = six();

@@ -24,8 +24,8 @@ use postgres::Postgres;
 use producer::{
     application::{KeyedQueue, RemoteControl},
     ports::{
-        AlertPublisher, AskError, Batch, ConsumerRequest, Consumers, HistoryWriter, PublishError,
-        RecordError,
+        self, AlertPublisher, AskError, Batch, ConsumerRequest, Consumers, HistoryWriter,
+        PublishError, RecordError,
     },
 };
 use rdkafka::{
@@ -106,6 +106,14 @@ impl HistoryWriter for Followed {
             recorded.outcomes = recorded.outcomes.max(outcomes.unwrap_or_default());
         });
         Ok(())
+    }
+
+    async fn recorded(&self) -> Result<ports::Recorded, RecordError> {
+        self.history.recorded().await
+    }
+
+    async fn begin_anew(&self, log: u32, next: u64) -> Result<(), RecordError> {
+        self.history.begin_anew(log, next).await
     }
 }
 

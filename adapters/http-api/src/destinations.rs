@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::{FromRef, State},
+    http::StatusCode,
+    response::Response,
+};
 use common::{
     ChannelKind, Severity, UtcMillis,
     status::{BreakerStatus, DestinationState, DestinationStatus, StatusFilter},
 };
+use producer::ports::Destinations;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -179,6 +184,12 @@ struct BreakerView {
     slowed_to: Option<f64>,
 }
 
+impl FromRef<Arc<App>> for Arc<dyn Destinations> {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.api.destinations.clone()
+    }
+}
+
 /// Lists the destinations that are not at rest or not well, what each waits for and
 /// until when; and the breakers of hosts and credentials. What is not named is at rest
 /// and well.
@@ -187,7 +198,7 @@ struct BreakerView {
     responses((status = 200, description = "A page", body = Envelope<DestinationsView>),
         FilterFaults, NotDelivering, ServerFault))]
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(destinations): State<Arc<dyn Destinations>>,
     Params(params): Params<DestinationParams>,
 ) -> Result<Response, ApiError> {
     let channel = wanted("channel", params.channel.as_deref())?;
@@ -197,7 +208,7 @@ pub(crate) async fn list(
     };
     let after = cursor::destination(params.cursor.as_deref())?;
     let limit = limit(params.limit.as_deref(), MOST, USUAL)?;
-    let page = app.api.destinations.status(filter, after, limit).await?;
+    let page = destinations.status(filter, after, limit).await?;
     let view = DestinationsView {
         items: page.destinations.iter().map(destination).collect(),
         next_cursor: page.next.map(cursor::of_destination),

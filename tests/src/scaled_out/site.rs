@@ -195,6 +195,18 @@ impl Site {
             .with("--slack-pace", "unlimited")
     }
 
+    /// Producer and consumer in one process, which is not started.
+    pub fn whole(&self) -> Member {
+        let mut environment = self.options.environment();
+        environment.push((
+            "ERROR_NOTIFIER_DATABASE_URL".into(),
+            self.options.database.clone(),
+        ));
+        Member::new("serve", environment, self.log("serve", 0))
+            .with("--slack-url", &self.mockup.url())
+            .with("--slack-pace", "unlimited")
+    }
+
     /// A reader of the topics.
     pub fn topics(&self) -> TopicReader {
         TopicReader::new(&self.options.settings(), KEYS)

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use common::mishap::Unheard;
-use common::status::{StatusFilter, StatusPage};
-use common::{Clock, DestinationId, SystemClock};
+use common::{Clock, SystemClock};
 use http_api::{ApiState, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
 use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl};
 use producer::metrics::AlertMetrics;
-use producer::ports::{Destinations, DestinationsError};
+use producer::ports::Destinations;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -118,6 +116,7 @@ impl Accepting {
         mut registry: Registry,
         readiness: Readiness,
         log_http: LogHttp,
+        destinations: Arc<dyn Destinations>,
     ) -> ApiState {
         let alert_metrics = AlertMetrics::default();
         alert_metrics.register(&mut registry);
@@ -145,7 +144,7 @@ impl Accepting {
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.database.history.clone(),
             control: Arc::new(control),
-            destinations: Arc::new(OfNobody),
+            destinations,
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,
@@ -164,20 +163,5 @@ impl Accepting {
             Err(error) => tracing::error!(%error, "the feed of the history ended"),
         }
         self.database.close();
-    }
-}
-
-/// A producer delivers nothing, so it cannot say how destinations stand.
-struct OfNobody;
-
-#[async_trait]
-impl Destinations for OfNobody {
-    async fn status(
-        &self,
-        _filter: StatusFilter,
-        _after: Option<DestinationId>,
-        _limit: usize,
-    ) -> Result<StatusPage, DestinationsError> {
-        Err(DestinationsError::NobodyDelivers)
     }
 }

@@ -57,9 +57,12 @@ pub(in crate::run) async fn serve(
     )?;
     let fan_out = delivering::fan_out(&accepting.queue, accepting.clock.clone());
     let log_http = listening::log_http(embedded.log_http);
-    standby.put_in(http_api::router(
-        accepting.api(registry, readiness, log_http),
-    ));
+    standby.put_in(http_api::router(accepting.api(
+        registry,
+        readiness,
+        log_http,
+        lanes.inspectors(),
+    )));
     tracing::info!("ready");
     let (delivered, served) = tokio::join!(delivering::deliver(fan_out, lanes, ends), serving);
     let _ = served;

@@ -6,6 +6,7 @@
 # make backlog  Slack away for an hour while DELIVERIES=1000000 wait: figures
 # make history  the history with DELIVERIES=10000000 on disk: figures
 # make history-scaled-out  the same in PostgreSQL, through its ports
+# make chaos    producers, consumers, brokers and database killed at random for MINUTES=10
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
@@ -15,9 +16,10 @@
 
 CARGO  ?= cargo
 ROUNDS ?= 200
+MINUTES ?= 10
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out simulate mutants measure services services-stop swagger tools
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure services services-stop swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -47,6 +49,10 @@ history:
 
 history-scaled-out:
 	$(CARGO) run --release --locked -p tests --bin history_scaled_out -- $(DELIVERIES)
+
+chaos: tools
+	$(CARGO) build --release --locked -p error-notifier
+	$(CARGO) run --release --locked -p tests --bin chaos -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 simulate:
 	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \

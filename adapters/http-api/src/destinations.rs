@@ -19,6 +19,7 @@ use crate::{
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::Params,
+    health::Operations,
     history::{
         cursor,
         query::{limit, refused, wanted},
@@ -184,9 +185,19 @@ struct BreakerView {
     slowed_to: Option<f64>,
 }
 
-impl FromRef<Arc<App>> for Arc<dyn Destinations> {
+/// Who knows how destinations stand, in whichever process this is.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<dyn Destinations>);
+
+impl FromRef<Arc<App>> for Asked {
     fn from_ref(app: &Arc<App>) -> Self {
-        app.api.destinations.clone()
+        Self(app.api.destinations.clone())
+    }
+}
+
+impl FromRef<Operations> for Asked {
+    fn from_ref(process: &Operations) -> Self {
+        Self(process.destinations.clone())
     }
 }
 
@@ -198,7 +209,7 @@ impl FromRef<Arc<App>> for Arc<dyn Destinations> {
     responses((status = 200, description = "A page", body = Envelope<DestinationsView>),
         FilterFaults, NotDelivering, ServerFault))]
 pub(crate) async fn list(
-    State(destinations): State<Arc<dyn Destinations>>,
+    State(Asked(destinations)): State<Asked>,
     Params(params): Params<DestinationParams>,
 ) -> Result<Response, ApiError> {
     let channel = wanted("channel", params.channel.as_deref())?;

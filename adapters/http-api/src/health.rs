@@ -62,12 +62,6 @@ impl fmt::Debug for Operations {
     }
 }
 
-impl FromRef<Operations> for Arc<dyn Destinations> {
-    fn from_ref(process: &Operations) -> Self {
-        process.destinations.clone()
-    }
-}
-
 impl FromRef<Arc<App>> for Operations {
     fn from_ref(app: &Arc<App>) -> Self {
         let alerts = app.api.alerts.clone();

@@ -260,8 +260,8 @@ impl StatusPage {
 mod tests {
     use super::*;
 
-    fn page(ids: &[i64], next: Option<i64>) -> StatusPage {
-        let status = |id: &i64| DestinationStatus {
+    fn page(ids: &[u64], next: Option<u64>) -> StatusPage {
+        let status = |id: &u64| DestinationStatus {
             id: DestinationId(*id),
             destination: None,
             host: None,
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    fn merged(pages: Vec<StatusPage>, limit: usize) -> (Vec<i64>, Option<i64>) {
+    fn merged(pages: Vec<StatusPage>, limit: usize) -> (Vec<u64>, Option<u64>) {
         let merged = StatusPage::merged(pages, limit);
         let ids = merged.destinations.iter().map(|status| status.id.0);
         (ids.collect(), merged.next.map(|id| id.0))

@@ -26,4 +26,6 @@ pub use history::{
 pub use keys::{Claim, IdempotencyKeys, KeysError};
 pub use publisher::{AlertPublisher, PublishError};
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
-pub use record::{AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, SAME_ALERT_WITHIN};
+pub use record::{
+    AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, Recorded, SAME_ALERT_WITHIN,
+};

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::mishap::Unheard;
 use common::{Clock, SystemClock};
 use http_api::{ApiState, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
-use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl};
+use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl, WatchedHistory};
 use producer::metrics::AlertMetrics;
 use producer::ports::Destinations;
 use prometheus_client::registry::Registry;
@@ -17,7 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::cluster::{self, Opened};
 use crate::cli::failure::Failure;
-use crate::config::settings::{DatabaseSettings, WaitSettings};
+use crate::config::settings::{DatabaseSettings, WaitSettings, WarningSettings};
+use crate::run::warning::{self, Warning};
 
 /// How long what was published may take to be acknowledged at the end.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -27,6 +27,9 @@ pub(super) struct Parts<'a> {
     pub(super) database: &'a DatabaseSettings,
     pub(super) wait: &'a WaitSettings,
     pub(super) retention: Duration,
+    pub(super) warnings: &'a WarningSettings,
+    /// What the parts count is registered here.
+    pub(super) registry: &'a mut Registry,
     pub(super) queue: (kafka::Settings, Arc<Sealer>),
 }
 
@@ -36,7 +39,9 @@ pub(super) struct Accepting {
     pub(super) clock: Arc<dyn Clock>,
     database: Postgres,
     publisher: Arc<Publisher>,
-    feed_metrics: FeedMetrics,
+    /// The publisher, with the keys beside it.
+    alerts: Arc<KeyedQueue>,
+    warning: Warning,
     feeding: JoinHandle<Result<(), kafka::OpenError>>,
     end_feed: watch::Sender<bool>,
 }
@@ -83,13 +88,26 @@ impl Accepting {
             queue.cluster.clone(),
         );
         let publisher = Arc::new(publisher.map_err(bad)?);
+        let alerts = KeyedQueue::new(publisher.clone(), database.keys.clone());
+        let alerts = Arc::new(alerts);
+        let ports = warning::Ports {
+            directory: database.directory.clone(),
+            queue: alerts.clone(),
+            clock: clock.clone(),
+        };
+        let warnings = warning::warnings(parts.warnings, ports, parts.registry);
+        let warning = Warning::begin(warnings, None);
         let feed_metrics = FeedMetrics::default();
+        feed_metrics.register(parts.registry);
         let feed = HistoryFeed::new(
             &queue.settings,
             queue.sealer.clone(),
-            database.history.clone(),
+            Arc::new(WatchedHistory::new(
+                database.history.clone(),
+                warning.mishaps(),
+            )),
             clock.clone(),
-            feed_metrics.clone(),
+            feed_metrics,
         );
         let (end_feed, mut ended) = watch::channel(false);
         let feeding = tokio::spawn(async move {
@@ -104,7 +122,8 @@ impl Accepting {
             clock,
             database,
             publisher,
-            feed_metrics,
+            alerts,
+            warning,
             feeding,
             end_feed,
         })
@@ -122,16 +141,14 @@ impl Accepting {
         alert_metrics.register(&mut registry);
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
-        self.feed_metrics.register(&mut registry);
         self.database.metrics.register(&mut registry);
         let directory = self.database.directory.clone();
-        let queue = KeyedQueue::new(self.publisher.clone(), self.database.keys.clone());
         let alerts = Alerts::new(
             directory.clone(),
-            Arc::new(queue),
+            self.alerts.clone(),
             self.clock.clone(),
             alert_metrics,
-            Arc::new(Unheard),
+            self.warning.mishaps(),
         );
         let control = RemoteControl::new(
             self.database.history.clone(),
@@ -155,6 +172,8 @@ impl Accepting {
 
     /// Ends what runs, in order.
     pub(super) async fn close(self) {
+        // What went wrong until now is told while the queue still accepts.
+        self.warning.end().await;
         self.publisher.flush(FLUSH).await;
         self.end_feed.send_replace(true);
         match self.feeding.await {

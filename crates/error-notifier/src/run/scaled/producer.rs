@@ -34,16 +34,18 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
                 listening::server(&settings.http),
                 ends.clone().wait(),
             ));
+            let mut registry = listening::registry(&dropped);
             let opened = tokio::select! {
                 opened = Accepting::open(Parts {
                     database: &settings.database,
                     wait: &settings.wait,
                     retention: settings.retention,
+                    warnings: &settings.warnings,
+                    registry: &mut registry,
                     queue,
                 }) => opened?,
                 () = shutdown.begun() => return Ok(()),
             };
-            let registry = listening::registry(&dropped);
             let log_http = listening::log_http(settings.log_http);
             let destinations = Arc::new(OfNobody);
             standby.put_in(http_api::router(opened.api(

@@ -33,16 +33,18 @@ pub(in crate::run) async fn serve(
         listening::server(&embedded.http),
         ends.clone().wait(),
     ));
+    let mut registry = listening::registry(&dropped);
     let accepting = tokio::select! {
         opened = Accepting::open(Parts {
             database: &settings.database,
             wait: &settings.wait,
             retention: embedded.history.retention,
+            warnings: &embedded.warnings,
+            registry: &mut registry,
             queue,
         }) => opened?,
         () = shutdown.begun() => return Ok(()),
     };
-    let mut registry = listening::registry(&dropped);
     let how = How {
         slack_url: &embedded.slack_url,
         delivery: &embedded.delivery,

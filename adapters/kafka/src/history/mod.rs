@@ -178,7 +178,7 @@ impl HistoryFeed {
         let mut progress = Progress::default();
         // Nothing is recorded before what is assigned has been compared with what is.
         let mut checking: Option<Later<HashMap<Partition, i64>>> = None;
-        let mut measuring: Later<Measured> = Box::pin(ends.clone().measure_later(vec![]));
+        let mut measuring: Option<Later<Measured>> = None;
         let mut commit_at = None;
         let mut leave_at = None;
         loop {
@@ -197,24 +197,17 @@ impl HistoryFeed {
                     consumer.context().commit(consumer);
                     return End::Stopped;
                 }
-                Some(change) = changes.recv() => match change {
-                    Change::Assigned(partitions) => {
-                        gathering.assigned(&partitions, &self.topics);
-                        let mine = consumer.context().mine();
-                        let check = ends.clone().check(self.writer.clone(), mine);
-                        checking = Some(Box::pin(check));
+                Some(change) = changes.recv() => {
+                    if self.follow(change, &mut gathering, &mut progress) {
+                        checking = Some(self.check(ends, consumer));
                     }
-                    Change::Revoked(partitions) => {
-                        gathering.revoked(&partitions, &self.topics);
-                        progress.revoked(&partitions);
-                    }
-                },
-                recorded = done(&mut checking), if checking.is_some() => {
+                }
+                mut recorded = done(&mut checking) => {
                     checking = None;
-                    let mut recorded = recorded;
                     let mine = consumer.context().mine();
                     recorded.retain(|partition, _| mine.contains(partition));
                     progress.reached(&recorded);
+                    measuring = Some(Box::pin(ends.clone().measure_later(mine)));
                 }
                 recorded = recording.next() => match recorded {
                     Recorded::All(positions) => {
@@ -228,12 +221,12 @@ impl HistoryFeed {
                     commit_at = None;
                     consumer.context().commit(consumer);
                 }
-                measured = measuring.as_mut() => {
+                measured = done(&mut measuring) => {
                     if let Some(topic) = progress.compare(&measured, &self.topics, &self.metrics) {
                         return End::Failed(format!("the topic {topic} is shorter than what was read of it"));
                     }
                     let mine = consumer.context().mine();
-                    measuring = Box::pin(ends.clone().measure_later(mine));
+                    measuring = Some(Box::pin(ends.clone().measure_later(mine)));
                 }
                 () = until(leave_at), if leave_at.is_some() => {
                     recording.finish_within(DRAIN, consumer.context()).await;
@@ -243,6 +236,12 @@ impl HistoryFeed {
                 }
                 found = consumer.recv(), if is_held || !gathering.is_full() => match found {
                     Ok(message) => {
+                        // It may be of what was assigned just before it came.
+                        while let Ok(change) = changes.try_recv() {
+                            if self.follow(change, &mut gathering, &mut progress) {
+                                checking = Some(self.check(ends, consumer));
+                            }
+                        }
                         if self.read(&mut gathering, &message, consumer) == Taken::LeftToOthers {
                             let again = self.left_at.map(|left_at| left_at + LEAVE_EVERY);
                             leave_at = Some(again.unwrap_or_else(Instant::now));
@@ -256,6 +255,27 @@ impl HistoryFeed {
                 },
             }
         }
+    }
+
+    /// Takes note of what this process has from now on, or no more; answers whether that is to
+    /// be compared with what is recorded.
+    fn follow(&self, change: Change, gathering: &mut Gathering, progress: &mut Progress) -> bool {
+        match change {
+            Change::Assigned(partitions) => {
+                gathering.assigned(&partitions, &self.topics);
+                true
+            }
+            Change::Revoked(partitions) => {
+                gathering.revoked(&partitions, &self.topics);
+                progress.revoked(&partitions);
+                false
+            }
+        }
+    }
+
+    fn check(&self, ends: &Ends, consumer: &GroupConsumer) -> Later<HashMap<Partition, i64>> {
+        let mine = consumer.context().mine();
+        Box::pin(ends.clone().check(self.writer.clone(), mine))
     }
 
     /// Takes a record in.

@@ -28,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub async fn check_keys(settings: &Settings, sealer: &Sealer) -> Result<(), OpenError> {
     let topic = Topics::new(settings).alerts;
     let context = Events::logged("keys");
-    let reader: BaseConsumer<Events> = client::reader(settings)
+    // librdkafka reads nothing for a consumer without a group; this one never joins it.
+    let reader: BaseConsumer<Events> = client::consumer(settings, &settings.fan_out_group())
         .set("enable.partition.eof", "true")
         .create_with_context(context)?;
     let name = topic.clone();

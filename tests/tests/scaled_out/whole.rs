@@ -124,7 +124,7 @@ fn a_dead_letter_is_listed_and_replayed_at_any_producer() {
         .request("GET", "/v1/dead-letters", "")
         .json();
     assert_eq!(
-        letters["data"]["deadLetters"].as_array().unwrap().len(),
+        letters["data"]["items"].as_array().unwrap().len(),
         1,
         "{letters}"
     );

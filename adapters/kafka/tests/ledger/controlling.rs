@@ -41,13 +41,13 @@ fn cancel(log: &mut Log, sequence: u64) {
 }
 
 fn replay(log: &mut Log, lease: &Lease) {
-    log.control.push(Control::Replay(Replay {
+    log.control.push(Control::Replay(Box::new(Replay {
         place: place_of(lease.key()),
         delivery: delivery(lease),
         attempts: 1,
         replayed_at: UtcMillis(7),
         repeated: true,
-    }));
+    })));
 }
 
 fn control(owner: &mut Owner, log: &mut Log) {

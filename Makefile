@@ -12,6 +12,7 @@
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
 # make services  a Kafka and a PostgreSQL that run on, without containers; prints where
 # make services-stop  ends those; their data stays in target/services
+# make measure-scaled-out  the same of producers and consumers over Kafka and PostgreSQL
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
@@ -19,7 +20,7 @@ ROUNDS ?= 200
 MINUTES ?= 10
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure services services-stop swagger tools
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure measure-scaled-out services services-stop swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -63,6 +64,10 @@ mutants:
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure
+
+measure-scaled-out: tools
+	$(CARGO) build --release --locked -p error-notifier
+	$(CARGO) run --release --locked -p tests --bin measure_scaled_out
 
 services: tools
 	@$(CARGO) run --quiet --locked -p tests --bin services

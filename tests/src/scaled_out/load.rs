@@ -28,6 +28,21 @@ pub struct Sent {
     pub took: Duration,
 }
 
+impl Sent {
+    /// What was posted, where a refusal that says that it may have been accepted all the
+    /// same is no answer.
+    pub fn as_certain(&self) -> Posted {
+        let outcome = match &self.posted.outcome {
+            Outcome::Refused { code, .. } if code == "MAYBE_ACCEPTED" => Outcome::Unanswered,
+            other => other.clone(),
+        };
+        Posted {
+            alert: self.posted.alert.clone(),
+            outcome,
+        }
+    }
+}
+
 /// Clients that post at a steady pace, each to one producer after the other whenever its
 /// connection breaks.
 #[derive(Debug)]

@@ -77,7 +77,7 @@ pub(super) fn judge_all(
     messages: &[Message],
     stops: &[Stop],
 ) -> Report {
-    let posted: Vec<Posted> = sent.iter().map(|one| as_certain(&one.posted)).collect();
+    let posted: Vec<Posted> = sent.iter().map(Sent::as_certain).collect();
     let count = |is: fn(&Outcome) -> bool| posted.iter().filter(|one| is(&one.outcome)).count();
     let stored = topics.stored();
     let verdict = judge(directory, &posted, &stored, messages);
@@ -101,18 +101,6 @@ pub(super) fn judge_all(
             .push(format!("{} came twice, cap {}", report.twice, report.cap));
     }
     report
-}
-
-/// A refusal that says that it may have been accepted is no answer.
-fn as_certain(posted: &Posted) -> Posted {
-    let outcome = match &posted.outcome {
-        Outcome::Refused { code, .. } if code == "MAYBE_ACCEPTED" => Outcome::Unanswered,
-        other => other.clone(),
-    };
-    Posted {
-        alert: posted.alert.clone(),
-        outcome,
-    }
 }
 
 /// Requests that had been read before a stop and whose outcome was on record after it alone;

@@ -29,6 +29,7 @@ run:
 test: tools
 	$(CARGO) test --workspace --locked
 	tests/tools/slack_sdk.sh
+	tests/tools/suites.sh
 
 check:
 	$(CARGO) fmt --all --check

@@ -297,7 +297,7 @@ impl HistoryUnderTest for ScaledOut {
     /// does once a second; now and then it had not.
     async fn restart(mut self) -> Self {
         let before = self.queue.lane();
-        if self.queue.main.load(Ordering::SeqCst) % 2 == 0 {
+        if self.queue.main.load(Ordering::SeqCst).is_multiple_of(2) {
             before.chores().await;
             before.commit().await.unwrap();
         }

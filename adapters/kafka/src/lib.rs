@@ -41,7 +41,7 @@ pub use error::OpenError;
 pub use fanout::FanOut;
 pub use history::{FeedMetrics, HistoryFeed};
 pub use key_check::check_keys;
-pub use lanes::{Delivering, Lanes};
+pub use lanes::{Delivering, Inspectors, Lanes};
 pub use publisher::Publisher;
 pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
 pub use settings::{Format, Settings};

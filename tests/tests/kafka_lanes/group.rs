@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::{AcceptedAlert, Severity};
@@ -10,13 +10,11 @@ use kafka::Format;
 
 use crate::{
     member::{Member, Request, counts, until},
-    rig::{PARTITIONS, Rig, alert, destination},
+    rig::{HANG, PARTITIONS, Rig, alert, destination},
 };
 
 const CHANNELS: u32 = 30;
 const LATENCY: Duration = Duration::from_millis(20);
-/// Longer than it takes until a member is missed.
-const PAST_THE_SESSION: Duration = Duration::from_secs(10);
 
 /// Alerts to three channels each, a high one among three.
 fn storm(first: u32, count: u32) -> Vec<AcceptedAlert> {
@@ -34,6 +32,23 @@ async fn accept(rig: &Rig, alerts: &[AcceptedAlert]) {
     for alert in alerts {
         rig.accept(alert).await.unwrap();
     }
+}
+
+/// Accepts more, a little at a time, until `is_so`; answers how many it is then.
+async fn accept_until(
+    rig: &Rig,
+    members: &[&Member],
+    mut alerts: u32,
+    is_so: impl Fn() -> bool,
+) -> u32 {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < HANG, "never, after {alerts} alerts");
+        accept(rig, &storm(alerts, 20)).await;
+        alerts += 20;
+        delivered(members, 3 * alerts as usize).await;
+    }
+    alerts
 }
 
 async fn delivered(members: &[&Member], count: usize) {
@@ -97,11 +112,7 @@ async fn members_that_come_and_go_send_each_delivery_once_and_in_order() {
     accept(&rig, &storm(0, alerts)).await;
     until("the first delivers", || one.ended() > 50).await;
     let two = Member::start(&rig, LATENCY);
-    while two.ended() == 0 {
-        accept(&rig, &storm(alerts, 20)).await;
-        alerts += 20;
-        delivered(&[&one, &two], 3 * alerts as usize).await;
-    }
+    alerts = accept_until(&rig, &[&one, &two], alerts, || two.ended() > 0).await;
     let before = all(&[&one, &two]).len();
     accept(&rig, &storm(alerts, 100)).await;
     alerts += 100;
@@ -167,7 +178,7 @@ async fn a_member_that_was_suspended_sends_nothing_of_what_another_has() {
     let rig = Rig::new(Format::Sealed).await;
     let fan_out = rig.fan_out();
     let one = Member::start(&rig, LATENCY);
-    let alerts = storm(0, 500);
+    let alerts = storm(0, 400);
     accept(&rig, &alerts[..100]).await;
     until("the first delivers", || one.ended() > 100).await;
     let two = Member::start(&rig, LATENCY);
@@ -177,12 +188,13 @@ async fn a_member_that_was_suspended_sends_nothing_of_what_another_has() {
     accept(&rig, &alerts[200..300]).await;
     one.suspend();
     let before = one.requests();
-    accept(&rig, &alerts[300..400]).await;
-    tokio::time::sleep(PAST_THE_SESSION).await;
+    accept(&rig, &alerts[300..]).await;
+    // Which is missed by then: what it had the other one has.
     delivered(&[&one, &two], 1_200).await;
     one.resume();
-    accept(&rig, &alerts[400..]).await;
-    delivered(&[&one, &two], 1_500).await;
+    // It joins again by itself.
+    let delivers_again = || one.requests().len() > before.len();
+    accept_until(&rig, &[&one, &two], 400, delivers_again).await;
     let begun_before: BTreeSet<&String> = before.iter().map(|(delivery, _)| delivery).collect();
     let requests = all(&[&one, &two]);
     let twice = repeated(&requests);
@@ -196,8 +208,6 @@ async fn a_member_that_was_suspended_sends_nothing_of_what_another_has() {
         .iter()
         .filter(|(delivery, _)| theirs.contains(delivery));
     assert_eq!(again.count(), 0);
-    // It has joined again by itself.
-    until("it delivers again", || one.requests().len() > before.len()).await;
     fan_out.stop().await;
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::rig::{HANG, KEYS, Rig};
 
@@ -60,17 +60,18 @@ impl Member {
         self.child.wait().unwrap();
     }
 
+    /// `SIGSTOP`; it stands still when this returns.
     pub(crate) fn suspend(&self) {
-        self.signal(Signal::STOP);
+        kill_process(self.pid(), Signal::STOP).unwrap();
+        waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap();
     }
 
     pub(crate) fn resume(&self) {
-        self.signal(Signal::CONT);
+        kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id() as i32).unwrap();
-        kill_process(pid, signal).unwrap();
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32).unwrap()
     }
 
     /// Its requests, in the order in which they began, by delivery; several of one where

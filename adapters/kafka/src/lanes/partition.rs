@@ -409,20 +409,41 @@ impl DeliveryQueue for Partition {
         self.leases(found).await
     }
 
+    /// A place is known, itself and for warnings, by any delivery to either.
     async fn destinations(&self, ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
-        let found = {
+        let (known, found): (Vec<_>, Vec<_>) = {
             let ledger = self.ledger();
-            let one_of = |id: DestinationId| {
+            let one_to = |id: DestinationId| {
                 let severities = Severity::BY_URGENCY.into_iter();
                 severities
                     .flat_map(|severity| ledger.unpark(id, severity, None, 1))
                     .map(|(_, slot)| slot)
                     .next()
             };
-            self.find(ids.into_iter().filter_map(one_of).collect())?
+            let found = ids.into_iter().filter_map(|id| {
+                let slot = one_to(id.place()).or_else(|| one_to(id.for_warnings()))?;
+                Some((id, slot))
+            });
+            let (known, slots): (Vec<_>, Vec<_>) = found.unzip();
+            (known, self.find(slots)?)
         };
-        let leases = self.leases(found).await?.into_iter();
-        Ok(leases.map(|lease| (*lease.destination).clone()).collect())
+        let leases = self.leases(found).await?;
+        let places = known.into_iter().zip(leases);
+        Ok(places
+            .map(|(id, lease)| {
+                let Destination {
+                    kind,
+                    base_url,
+                    address,
+                    ..
+                } = &*lease.destination;
+                let place = Destination::new(kind.clone(), base_url, address);
+                match id.is_for_warnings() {
+                    true => place.for_warnings(),
+                    false => place,
+                }
+            })
+            .collect())
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {

@@ -1,6 +1,6 @@
 //! The queue as topics and a ledger, held beside what is true.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use common::{
     DestinationId, Severity,
@@ -33,6 +33,13 @@ pub(crate) struct Queue {
     deaths: u32,
     repetitions: u64,
     compactions: u32,
+}
+
+/// From where records are looked for.
+#[derive(Clone, Copy)]
+struct Cursor {
+    outcomes: u64,
+    state: u64,
 }
 
 impl Default for Queue {
@@ -242,40 +249,67 @@ impl Queue {
         let most = 3 * batch.len() as u64 + 2;
         owner.life = dies.then(|| self.rng.random_range(0..most));
         let settled = owner.settle(&mut self.log, batch);
-        let all = batch.iter().enumerate();
-        let written: Vec<(usize, &Settlement)> = match &settled {
-            Ok(_) => all.collect(),
+        let ended = match settled {
+            Ok(unfolded) => {
+                let all = batch.iter().enumerate();
+                let ended = all.map(|(index, one)| (index, self.truth.settle(one)));
+                let ended = ended.collect();
+                assert_eq!(unfolded, self.truth.unfolded(), "folds that were not made");
+                ended
+            }
             Err(_) => {
                 self.deaths += 1;
-                all.filter(|(_, one)| self.is_written(one, outcomes, state))
-                    .collect()
+                self.settle_what_was_written(batch, Cursor { outcomes, state })
             }
         };
-        if settled.is_err() {
-            self.set_aside_what_was(batch, state);
-        }
-        let ended = written
-            .into_iter()
-            .map(|(index, one)| (index, self.truth.settle(one)))
-            .collect();
-        if let Ok(unfolded) = settled {
-            assert_eq!(unfolded, self.truth.unfolded(), "folds that were not made");
-        }
         (self.folded, self.taken_apart) = (self.truth.folded, self.truth.taken_apart);
         ended
     }
 
-    /// Whether a settlement counts of which the first records were written, from there on.
-    fn is_written(&self, settlement: &Settlement, outcomes: u64, state: u64) -> bool {
+    /// Of a batch in the middle of which the process died, what is on record counts. Each of
+    /// several settlements of one delivery has records of its own, one after the other.
+    fn settle_what_was_written(
+        &mut self,
+        batch: &[Settlement],
+        begin: Cursor,
+    ) -> Vec<(usize, Vec<u64>)> {
+        let mut cursors: HashMap<Place, Cursor> = HashMap::new();
+        let mut ended = Vec::new();
+        for (index, settlement) in batch.iter().enumerate() {
+            let place = place_of(settlement.lease);
+            let cursor = cursors.get(&place).copied().unwrap_or(begin);
+            if let Some(next) = self.written(settlement, cursor) {
+                cursors.insert(place, next);
+                ended.push((index, self.truth.settle(settlement)));
+            } else if let Outcome::Folded { members, .. } = &settlement.outcome {
+                for member in members {
+                    let place = place_of(*member);
+                    let cursor = cursors.get(&place).copied().unwrap_or(begin);
+                    if self.was_set_aside(place, cursor) {
+                        self.truth.set_aside(*member);
+                    }
+                }
+            }
+        }
+        ended
+    }
+
+    /// Where a settlement counts of which the first records were written after the cursor:
+    /// what follows those.
+    fn written(&self, settlement: &Settlement, cursor: Cursor) -> Option<Cursor> {
         let place = place_of(settlement.lease);
         let number = settlement.attempt.as_ref().map(|attempt| attempt.number);
-        let mut rows = self.log.state.from(state);
-        let mut has_row = |is_it: fn(&RowState) -> bool| {
-            rows.any(|(_, (other, row))| {
+        let has_row = |is_it: fn(&RowState) -> bool| {
+            let mut rows = self.log.state.from(cursor.state);
+            let (offset, _) = rows.find(|(_, (other, row))| {
                 *other == place
                     && row.as_ref().is_some_and(|row| {
                         is_it(&row.state) && number.is_none_or(|one| one == row.progress.attempts)
                     })
+            })?;
+            Some(Cursor {
+                state: offset + 1,
+                ..cursor
             })
         };
         match &settlement.outcome {
@@ -291,35 +325,29 @@ impl Queue {
             }
             Outcome::Folded { .. } => has_row(|state| matches!(state, RowState::Leads { .. })),
             Outcome::Delivered | Outcome::Dead { .. } | Outcome::Cancelled => {
-                self.log.outcomes.from(outcomes).any(|(_, record)| {
+                let mut records = self.log.outcomes.from(cursor.outcomes);
+                let (offset, _) = records.find(|(_, record)| {
                     let attempt = record.attempt.as_ref().map(|attempt| attempt.number);
                     let is_end = matches!(
                         record.outcome,
                         OutcomePart::Delivered | OutcomePart::Dead { .. } | OutcomePart::Cancelled
                     );
                     record.place == place && is_end && attempt == number
+                })?;
+                Some(Cursor {
+                    outcomes: offset + 1,
+                    ..cursor
                 })
             }
         }
     }
 
-    /// Of folds that were not made some members may be parked already.
-    fn set_aside_what_was(&mut self, batch: &[Settlement], state: u64) {
-        for settlement in batch {
-            let Outcome::Folded { members, .. } = &settlement.outcome else {
-                continue;
-            };
-            for member in members {
-                let place = place_of(*member);
-                let is_parked = self.log.state.from(state).any(|(_, (other, row))| {
-                    let row = row.as_ref().map(|row| &row.state);
-                    *other == place && matches!(row, Some(RowState::Parked))
-                });
-                if is_parked {
-                    self.truth.set_aside(*member);
-                }
-            }
-        }
+    /// Whether a member of a fold that was not made, or not whole, counts as parked.
+    fn was_set_aside(&self, place: Place, cursor: Cursor) -> bool {
+        self.log.state.from(cursor.state).any(|(_, (other, row))| {
+            let row = row.as_ref().map(|row| &row.state);
+            *other == place && matches!(row, Some(RowState::Parked | RowState::Folded { .. }))
+        })
     }
 
     pub(crate) fn summary(&self) -> String {

@@ -336,7 +336,13 @@ impl Queue {
                 self.fold(settlement.lease, digest, members);
                 return Vec::new();
             }
-            Outcome::TakenApart => return self.take_apart(sequence),
+            Outcome::TakenApart => {
+                // The request was the lead's, whatever it carried.
+                if let Some(attempt) = &settlement.attempt {
+                    self.row_mut(sequence).lease.progress.attempts = attempt.number;
+                }
+                return self.take_apart(sequence);
+            }
             _ => {}
         }
         let outcome = &settlement.outcome;

@@ -16,7 +16,7 @@ pub use control::{
     Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection, Stage,
 };
 pub use control_store::{ControlStore, Ended, OpenAlert, OpenDelivery, ReplayClaim};
-pub use destinations::{Destinations, DestinationsError};
+pub use destinations::{Destinations, DestinationsError, OfNobody};
 pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
     AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,

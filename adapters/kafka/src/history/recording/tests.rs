@@ -5,7 +5,7 @@ use common::{
     AlertId, DeliveryId, DestinationId, Severity, UtcMillis,
     wire::{OutcomePart, OutcomeRecord, Place, VERSION},
 };
-use producer::ports::{self, OutcomeEntry};
+use producer::ports::{OutcomeEntry, Recorded as Positions};
 use uuid::Uuid;
 
 use super::*;
@@ -34,8 +34,8 @@ impl HistoryWriter for Writer {
         Ok(())
     }
 
-    async fn recorded(&self) -> Result<ports::Recorded, RecordError> {
-        Ok(ports::Recorded::default())
+    async fn recorded(&self) -> Result<Positions, RecordError> {
+        Ok(Positions::default())
     }
 
     async fn begin_anew(&self, _log: u32, _next: u64) -> Result<(), RecordError> {

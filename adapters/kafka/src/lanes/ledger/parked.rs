@@ -1,9 +1,6 @@
 //! Where what is parked lies on disk. Memory holds the index alone.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Bound,
-};
+use std::{collections::BTreeMap, ops::Bound};
 
 use common::{DestinationId, Severity, wire::Place};
 use consumer::{domain::LeaseKey, ports::ParkedLane};
@@ -21,10 +18,11 @@ pub(super) struct Shelved {
 }
 
 /// The parked deliveries of a partition, by lane and severity. Each takes 32 bytes in a
-/// B-tree, so about 50; each lane and severity about 100.
+/// B-tree, so about 50; each lane and severity about 100. They are told in order, so that a
+/// simulated run can be replayed.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    lanes: HashMap<(DestinationId, Severity), BTreeMap<Place, Shelved>>,
+    lanes: BTreeMap<(DestinationId, Severity), BTreeMap<Place, Shelved>>,
 }
 
 impl Parked {

@@ -6,18 +6,21 @@
 # make backlog  Slack away for an hour while DELIVERIES=1000000 wait: figures
 # make history  the history with DELIVERIES=10000000 on disk: figures
 # make history-scaled-out  the same in PostgreSQL, through its ports
+# make chaos    producers, consumers, brokers and database killed at random for MINUTES=10
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
 # make services  a Kafka and a PostgreSQL that run on, without containers; prints where
 # make services-stop  ends those; their data stays in target/services
+# make measure-scaled-out  the same of producers and consumers over Kafka and PostgreSQL
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
 ROUNDS ?= 200
+MINUTES ?= 10
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out simulate mutants measure services services-stop swagger tools
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure measure-scaled-out services services-stop swagger tools
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -26,6 +29,7 @@ run:
 test: tools
 	$(CARGO) test --workspace --locked
 	tests/tools/slack_sdk.sh
+	tests/tools/suites.sh
 
 check:
 	$(CARGO) fmt --all --check
@@ -48,6 +52,10 @@ history:
 history-scaled-out:
 	$(CARGO) run --release --locked -p tests --bin history_scaled_out -- $(DELIVERIES)
 
+chaos: tools
+	$(CARGO) build --release --locked -p error-notifier
+	$(CARGO) run --release --locked -p tests --bin chaos -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 simulate:
 	DELIVERIES=$(DELIVERIES) $(if $(SEED),SEED=$(SEED)) \
 	  $(CARGO) test --release --locked -p consumer --test simulation -- --nocapture
@@ -57,6 +65,10 @@ mutants:
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure
+
+measure-scaled-out: tools
+	$(CARGO) build --release --locked -p error-notifier
+	$(CARGO) run --release --locked -p tests --bin measure_scaled_out
 
 services: tools
 	@$(CARGO) run --quiet --locked -p tests --bin services

@@ -6,4 +6,5 @@ pub mod durability;
 pub mod figures;
 pub mod harness;
 pub mod model_queue;
+pub mod scaled_out;
 pub mod services;

@@ -179,7 +179,7 @@ impl QueueUnderTest for Kafka {
     /// Now and then it had committed, as it does once a second; now and then it had not.
     async fn restart(self) -> Self {
         let before = self.alerts.lane();
-        if self.alerts.main.load(Ordering::SeqCst) % 2 == 0 {
+        if self.alerts.main.load(Ordering::SeqCst).is_multiple_of(2) {
             before.chores().await;
             before.commit().await.unwrap();
         }

@@ -24,8 +24,8 @@ use postgres::Postgres;
 use producer::{
     application::{KeyedQueue, RemoteControl},
     ports::{
-        AlertPublisher, AskError, Batch, ConsumerRequest, Consumers, HistoryWriter, PublishError,
-        RecordError,
+        self, AlertPublisher, AskError, Batch, ConsumerRequest, Consumers, HistoryWriter,
+        PublishError, RecordError,
     },
 };
 use rdkafka::{
@@ -65,7 +65,7 @@ struct ScaledOut {
 /// What a producer is to the history: the database, and the feed that writes there.
 struct Producer {
     store: Postgres,
-    recorded: watch::Receiver<Recorded>,
+    recorded: watch::Sender<Recorded>,
     feed: Task,
 }
 
@@ -106,6 +106,14 @@ impl HistoryWriter for Followed {
             recorded.outcomes = recorded.outcomes.max(outcomes.unwrap_or_default());
         });
         Ok(())
+    }
+
+    async fn recorded(&self) -> Result<ports::Recorded, RecordError> {
+        self.history.recorded().await
+    }
+
+    async fn begin_anew(&self, log: u32, next: u64) -> Result<(), RecordError> {
+        self.history.begin_anew(log, next).await
     }
 }
 
@@ -196,16 +204,16 @@ async fn producer(
     sealer: &Arc<Sealer>,
     database: &str,
     clock: &Arc<ManualClock>,
+    recorded: watch::Sender<Recorded>,
 ) -> Producer {
     let store = postgres::Settings {
         patience: Duration::ZERO,
         ..postgres::Settings::new(database.parse().unwrap())
     };
     let store = Postgres::connect(store, clock.clone()).await.unwrap();
-    let (sender, recorded) = watch::channel(Recorded::default());
     let writer = Followed {
         history: store.history.clone(),
-        recorded: sender,
+        recorded: recorded.clone(),
     };
     let metrics = FeedMetrics::default();
     let feed = HistoryFeed::new(
@@ -266,8 +274,9 @@ impl HistoryUnderTest for ScaledOut {
         let publisher = Publisher::open(&settings, sealer.clone(), limits, cluster).unwrap();
         let fan_out = FanOut::new(&settings, sealer.clone(), clock.clone());
         let lane = lane(&settings, &sealer, limits, &clock).await;
+        let recorded = watch::Sender::default();
         Self {
-            producer: producer(&settings, &sealer, &database, &clock).await,
+            producer: producer(&settings, &sealer, &database, &clock, recorded).await,
             queue: Arc::new(Queue {
                 publisher,
                 high: AtomicU64::new(0),
@@ -288,7 +297,7 @@ impl HistoryUnderTest for ScaledOut {
     /// does once a second; now and then it had not.
     async fn restart(mut self) -> Self {
         let before = self.queue.lane();
-        if self.queue.main.load(Ordering::SeqCst) % 2 == 0 {
+        if self.queue.main.load(Ordering::SeqCst).is_multiple_of(2) {
             before.chores().await;
             before.commit().await.unwrap();
         }
@@ -297,10 +306,16 @@ impl HistoryUnderTest for ScaledOut {
         assert!(!self.fan_out.task.is_finished());
         let lane = self.lane().await;
         *self.queue.lane.write().unwrap() = Some(lane);
-        let Producer { store, feed, .. } = self.producer;
+        let Producer {
+            store,
+            recorded,
+            feed,
+        } = self.producer;
         feed.end().await;
         store.close();
-        self.producer = producer(&self.settings, &self.sealer, &self.database, &self.clock).await;
+        // What is recorded stays so: where all of it was committed, nothing is read again.
+        let (settings, sealer, clock) = (&self.settings, &self.sealer, &self.clock);
+        self.producer = producer(settings, sealer, &self.database, clock, recorded).await;
         self
     }
 
@@ -327,8 +342,7 @@ impl HistoryUnderTest for ScaledOut {
         let topics = Topics::new(&self.settings);
         let alerts = self.length(topics.alerts).await;
         let outcomes = self.length(topics.outcomes).await;
-        let mut recorded = self.producer.recorded.clone();
-        // What was recorded before a restart is read again, or was committed.
+        let mut recorded = self.producer.recorded.subscribe();
         let is_there =
             |recorded: &Recorded| recorded.alerts >= alerts && recorded.outcomes >= outcomes;
         let all = timeout(HANG, recorded.wait_for(is_there)).await;

@@ -13,8 +13,9 @@ use std::{
 };
 
 use common::{
-    AcceptedAlert, Alert, AlertId, ChannelKind, Credential, CredentialId, Delivery, DeliveryId,
-    Destination, Gtid, Recipient, Recipients, Secret, Severity, SystemClock, UserId, UtcMillis,
+    AcceptedAlert, Alert, AlertId, ChannelKind, Clock, Credential, CredentialId, Delivery,
+    DeliveryId, Destination, Gtid, Now, Recipient, Recipients, Secret, Severity, SystemClock,
+    UserId, UtcMillis,
     wire::{AttemptPart, OutcomePart, OutcomeRecord, Place, VERSION},
 };
 use kafka::{
@@ -25,21 +26,29 @@ use postgres::Postgres;
 use producer::ports::{
     AlertFilter, AlertPublisher, DeliveryState, Event, EventId, Happening, History,
 };
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord},
 };
-use tests::services;
+use tests::{contract::ManualClock, services};
 use tokio::{
     sync::oneshot,
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
+use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 /// Longer than anything here takes.
 const HANG: Duration = Duration::from_secs(120);
 const KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// Another key, and the one that all have.
+const OTHER_KEYS: &str = "k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI= \
+                          k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// All that is made of the topics (PROTOCOL.md, "History").
+const EMPTY_THE_HISTORY: &str = "TRUNCATE alert, alert_repetition, delivery, attempt, digest, \
+     adopted_credential, alert_block, feed, history_untold, history_log";
 const PARTITIONS: u16 = 6;
 
 /// Topics of their own, and who writes there.
@@ -56,11 +65,29 @@ struct Site {
 /// A producer: its database and its feed.
 struct Producer {
     store: Postgres,
+    metrics: Registry,
     feed: JoinHandle<()>,
     stop: oneshot::Sender<()>,
 }
 
 impl Producer {
+    /// Waits until a metric has that value.
+    async fn until(&self, metric: &str, value: i64) {
+        let line = format!("{metric} {value}");
+        let told = async {
+            loop {
+                let mut text = String::new();
+                encode(&mut text, &self.metrics).unwrap();
+                if text.lines().any(|one| one == line) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let told = timeout(HANG, told).await;
+        told.unwrap_or_else(|_| panic!("{line} is never told"));
+    }
+
     async fn end(self) {
         drop(self.stop);
         timeout(HANG, self.feed).await.unwrap().unwrap();
@@ -109,17 +136,24 @@ impl Site {
     }
 
     async fn producer(&self, database: &str) -> Producer {
-        let settings = postgres::Settings::new(database.parse().unwrap());
         let clock = Arc::new(SystemClock::start());
+        self.producer_with(database, self.sealer.clone(), clock)
+            .await
+    }
+
+    /// One with other keys, or another time.
+    async fn producer_with(
+        &self,
+        database: &str,
+        sealer: Arc<Sealer>,
+        clock: Arc<dyn Clock>,
+    ) -> Producer {
+        let settings = postgres::Settings::new(database.parse().unwrap());
         let store = Postgres::connect(settings, clock.clone()).await.unwrap();
-        let metrics = FeedMetrics::default();
-        let feed = HistoryFeed::new(
-            &self.settings,
-            self.sealer.clone(),
-            store.history.clone(),
-            clock,
-            metrics,
-        );
+        let counts = FeedMetrics::default();
+        let mut metrics = Registry::default();
+        counts.register(&mut metrics);
+        let feed = HistoryFeed::new(&self.settings, sealer, store.history.clone(), clock, counts);
         let (stop, stopped) = oneshot::channel::<()>();
         let feed = tokio::spawn(async move {
             let stopped = async {
@@ -127,21 +161,34 @@ impl Site {
             };
             feed.run(stopped).await.unwrap();
         });
-        Producer { store, feed, stop }
+        Producer {
+            store,
+            metrics,
+            feed,
+            stop,
+        }
+    }
+
+    /// Accepts an alert that is sealed with another key.
+    async fn accept_sealed_otherwise(&mut self) -> (AlertId, Arc<Sealer>) {
+        let keys = Keyring::from_environment(OTHER_KEYS).unwrap();
+        let sealer = Arc::new(Sealer::new(self.settings.format, keys).unwrap());
+        let cluster = Cluster::find(&self.settings, HANG).await.unwrap();
+        let limits = prepare(&self.settings, &cluster).await.unwrap();
+        let publisher = Publisher::open(&self.settings, sealer.clone(), limits, cluster).unwrap();
+        let alert = alert(Severity::Normal);
+        let accepted = AcceptedAlert {
+            alert: alert.clone(),
+            deliveries: vec![delivery(0)],
+        };
+        publisher.publish(accepted).await.unwrap();
+        self.accepted += 1;
+        (alert.id, sealer)
     }
 
     /// Accepts an alert to so many users and has each of its deliveries delivered.
     async fn deliver(&mut self, users: u128) -> AlertId {
-        let accepted_at = UtcMillis(1_795_392_000_000);
-        let alert = Arc::new(Alert {
-            id: AlertId::at(accepted_at),
-            gtid: Gtid::random(),
-            severity: Severity::Normal,
-            message: "node1 down".into(),
-            verbatim: false,
-            targets: ["@all".into()].into(),
-            accepted_at,
-        });
+        let alert = alert(Severity::Normal);
         let deliveries: Vec<_> = (0..users).map(delivery).collect();
         let accepted = AcceptedAlert {
             alert: alert.clone(),
@@ -169,6 +216,26 @@ impl Site {
             .payload(value);
         self.outcomes.send(record, HANG).await.unwrap();
     }
+}
+
+fn alert(severity: Severity) -> Arc<Alert> {
+    let accepted_at = UtcMillis(1_795_392_000_000);
+    Arc::new(Alert {
+        id: AlertId::at(accepted_at),
+        gtid: Gtid::random(),
+        severity,
+        message: "node1 down".into(),
+        verbatim: false,
+        targets: ["@all".into()].into(),
+        accepted_at,
+    })
+}
+
+/// A connection of the test's own.
+async fn connection(database: &str) -> Client {
+    let (client, work) = tokio_postgres::connect(database, NoTls).await.unwrap();
+    tokio::spawn(work);
+    client
 }
 
 fn delivery(user: u128) -> Delivery {
@@ -285,16 +352,7 @@ async fn an_alert_in_chunks_is_one_alert() {
     site.accepted = 10_000;
     let producer = site.producer(&database().await).await;
     let alert = {
-        let accepted_at = UtcMillis(1_795_392_000_000);
-        let alert = Arc::new(Alert {
-            id: AlertId::at(accepted_at),
-            gtid: Gtid::random(),
-            severity: Severity::Low,
-            message: "to everybody".into(),
-            verbatim: false,
-            targets: ["@all".into()].into(),
-            accepted_at,
-        });
+        let alert = alert(Severity::Low);
         let accepted = AcceptedAlert {
             alert: alert.clone(),
             deliveries: (0..20_000).map(delivery).collect(),
@@ -387,4 +445,102 @@ async fn a_record_that_cannot_be_read_holds_nobody_up() {
     let happened = happen(&*producer.store.history, 4 * 7).await;
     assert_told(&happened, &alerts, 6);
     producer.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_were_made_anew_are_not_taken_for_those_of_before() {
+    let mut site = Site::new().await;
+    let database = database().await;
+    let producer = site.producer(&database).await;
+    producer.end().await;
+    // What is left of topics that had more.
+    let client = connection(&database).await;
+    let before = "INSERT INTO history_log (log, next) VALUES (-1, 1000)";
+    client.batch_execute(before).await.unwrap();
+    let alerts = [site.deliver(6).await];
+    let producer = site.producer(&database).await;
+    producer.until("history_feed_other_topics", 1).await;
+    let count = "SELECT (SELECT count(*) FROM alert) + (SELECT count(*) FROM delivery)";
+    let count: i64 = client.query_one(count, &[]).await.unwrap().get(0);
+    assert_eq!(count, 0);
+    // The operators decide that the history of before may go.
+    client.batch_execute(EMPTY_THE_HISTORY).await.unwrap();
+    let happened = happen(&*producer.store.history, 7).await;
+    assert_told(&happened, &alerts, 6);
+    producer.until("history_feed_other_topics", 0).await;
+    producer.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_whose_topic_was_made_anew_are_recorded_from_its_beginning() {
+    let mut site = Site::new().await;
+    let database = database().await;
+    site.producer(&database).await.end().await;
+    let client = connection(&database).await;
+    let before =
+        "INSERT INTO history_log (log, next) SELECT log, 1000 FROM generate_series(0, 5) log";
+    client.batch_execute(before).await.unwrap();
+    let alerts = [site.deliver(6).await, site.deliver(6).await];
+    let producer = site.producer(&database).await;
+    let happened = happen(&*producer.store.history, 2 * 7).await;
+    assert_told(&happened, &alerts, 6);
+    producer.until("history_feed_begun_anew_total", 6).await;
+    producer.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_one_process_cannot_open_is_another_s_and_outcomes_go_on() {
+    let mut site = Site::new().await;
+    let database = database().await;
+    let without = site.producer(&database).await;
+    let (sealed, sealer) = site.accept_sealed_otherwise().await;
+    let alerts = [site.deliver(6).await];
+    // The outcomes are there, and no alert.
+    let client = connection(&database).await;
+    let recorded = async {
+        loop {
+            let count = "SELECT count(*) FROM delivery";
+            if client.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 6 {
+                return;
+            }
+        }
+    };
+    timeout(HANG, recorded).await.expect("the outcomes go on");
+    let clock = Arc::new(SystemClock::start());
+    let with = site.producer_with(&database, sealer, clock).await;
+    let happened = happen(&*with.store.history, 8).await;
+    assert_eq!(happened[0].alert.id, sealed);
+    assert_told(&happened[1..], &alerts, 6);
+    with.end().await;
+    without.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_nobody_can_open_is_left_out_in_the_end_and_counted() {
+    let mut site = Site::new().await;
+    let (_, _) = site.accept_sealed_otherwise().await;
+    let (_, _) = site.accept_sealed_otherwise().await;
+    let alerts = [site.deliver(6).await];
+    // Both were written years ago, and it tries for as long already whenever it looks.
+    let clock = Arc::new(Hurrying(ManualClock::default()));
+    let producer = site
+        .producer_with(&database().await, site.sealer.clone(), clock)
+        .await;
+    let happened = happen(&*producer.store.history, 7).await;
+    assert_told(&happened, &alerts, 6);
+    producer.until("history_feed_left_out_total", 2).await;
+    producer
+        .until("history_feed_behind_records{topic=\"alerts\"}", 0)
+        .await;
+    producer.end().await;
+}
+
+/// A clock that is years on whenever somebody looks.
+struct Hurrying(ManualClock);
+
+impl Clock for Hurrying {
+    fn now(&self) -> Now {
+        self.0.advance(Duration::from_secs(365 * 24 * 3_600));
+        self.0.now()
+    }
 }

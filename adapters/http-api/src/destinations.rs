@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::{FromRef, State},
+    http::StatusCode,
+    response::Response,
+};
 use common::{
     ChannelKind, Severity, UtcMillis,
     status::{BreakerStatus, DestinationState, DestinationStatus, StatusFilter},
 };
+use producer::ports::Destinations;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,6 +19,7 @@ use crate::{
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::Params,
+    health::Operations,
     history::{
         cursor,
         query::{limit, refused, wanted},
@@ -179,6 +185,22 @@ struct BreakerView {
     slowed_to: Option<f64>,
 }
 
+/// Who knows how destinations stand, in whichever process this is.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<dyn Destinations>);
+
+impl FromRef<Arc<App>> for Asked {
+    fn from_ref(app: &Arc<App>) -> Self {
+        Self(app.api.destinations.clone())
+    }
+}
+
+impl FromRef<Operations> for Asked {
+    fn from_ref(process: &Operations) -> Self {
+        Self(process.destinations.clone())
+    }
+}
+
 /// Lists the destinations that are not at rest or not well, what each waits for and
 /// until when; and the breakers of hosts and credentials. What is not named is at rest
 /// and well.
@@ -187,7 +209,7 @@ struct BreakerView {
     responses((status = 200, description = "A page", body = Envelope<DestinationsView>),
         FilterFaults, NotDelivering, ServerFault))]
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(Asked(destinations)): State<Asked>,
     Params(params): Params<DestinationParams>,
 ) -> Result<Response, ApiError> {
     let channel = wanted("channel", params.channel.as_deref())?;
@@ -197,7 +219,7 @@ pub(crate) async fn list(
     };
     let after = cursor::destination(params.cursor.as_deref())?;
     let limit = limit(params.limit.as_deref(), MOST, USUAL)?;
-    let page = app.api.destinations.status(filter, after, limit).await?;
+    let page = destinations.status(filter, after, limit).await?;
     let view = DestinationsView {
         items: page.destinations.iter().map(destination).collect(),
         next_cursor: page.next.map(cursor::of_destination),

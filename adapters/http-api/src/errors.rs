@@ -491,6 +491,15 @@ pub(crate) async fn unknown_path() -> ApiError {
     ApiError::UnknownPath
 }
 
+/// The answer to whatever comes before the process is ready.
+pub(crate) async fn too_early() -> ApiError {
+    ApiError::NotNow {
+        code: "STARTING",
+        sentence: "This process waits for the servers that it needs; try again later.",
+        inside: None,
+    }
+}
+
 /// The answer to a method that the path does not take; axum adds `Allow`.
 pub(crate) async fn wrong_method() -> ApiError {
     ApiError::WrongMethod

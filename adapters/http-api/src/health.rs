@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
+use producer::ports::Destinations;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::sync::watch;
 
@@ -49,6 +50,8 @@ pub struct Operations {
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Everything that `/metrics` shows.
     pub registry: Arc<Registry>,
+    /// How destinations stand.
+    pub destinations: Arc<dyn Destinations>,
 }
 
 impl fmt::Debug for Operations {
@@ -66,6 +69,7 @@ impl FromRef<Arc<App>> for Operations {
             readiness: app.api.readiness.clone(),
             health: Arc::new(move || alerts.health()),
             registry: app.api.registry.clone(),
+            destinations: app.api.destinations.clone(),
         }
     }
 }

@@ -85,16 +85,19 @@ pub fn router(api: ApiState) -> Router {
     }
     let router = router
         .route(DOCUMENT, get(document))
-        .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)));
+        .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
+        .fallback(errors::unknown_path);
     wrapped(router, recorder).with_state(app)
 }
 
-/// Health and metrics alone, for a process without an API.
+/// Health, metrics and how destinations stand, for a process without an API.
 pub fn operations_router(process: Operations, metrics: HttpMetrics, log_http: LogHttp) -> Router {
     let router = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .route("/v1/destinations", get(destinations::list))
+        .fallback(errors::unknown_path);
     let recorder = Recorder {
         level: log_http,
         metrics,
@@ -102,10 +105,22 @@ pub fn operations_router(process: Operations, metrics: HttpMetrics, log_http: Lo
     wrapped(router, recorder).with_state(process)
 }
 
+/// Health alone: whatever else is asked for, it is too early.
+pub(crate) fn waiting_router(process: Operations) -> Router {
+    let router = Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(errors::too_early);
+    let recorder = Recorder {
+        level: LogHttp::Off,
+        metrics: HttpMetrics::default(),
+    };
+    wrapped(router, recorder).with_state(process)
+}
+
 /// What every request passes through on its way.
 fn wrapped<S: Clone + Send + Sync + 'static>(router: Router<S>, recorder: Recorder) -> Router<S> {
     router
-        .fallback(errors::unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)
         .layer(CatchPanicLayer::custom(errors::panicked))
         .layer(middleware::from_fn_with_state(

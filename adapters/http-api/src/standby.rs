@@ -7,14 +7,13 @@ use std::{
 };
 
 use axum::{Router, extract::Request};
+use producer::ports::OfNobody;
 use prometheus_client::registry::Registry;
 use tower::{ServiceExt, service_fn};
 
 use crate::{
     health::{Operations, Readiness},
-    metrics::HttpMetrics,
-    request_log::LogHttp,
-    router::operations_router,
+    router::waiting_router,
 };
 
 /// A router that is put in later.
@@ -30,15 +29,12 @@ impl Standby {
     /// What serves until then, and after. Until then `/health/ready` says what is
     /// waited for.
     pub fn router(&self, readiness: Readiness, waits_for: &'static str) -> Router {
-        let waiting = operations_router(
-            Operations {
-                readiness,
-                health: Arc::new(move || Err(waits_for.to_owned())),
-                registry: Arc::new(Registry::default()),
-            },
-            HttpMetrics::default(),
-            LogHttp::Off,
-        );
+        let waiting = waiting_router(Operations {
+            readiness,
+            health: Arc::new(move || Err(waits_for.to_owned())),
+            registry: Arc::new(Registry::default()),
+            destinations: Arc::new(OfNobody),
+        });
         let put_in = self.0.clone();
         Router::new().fallback_service(service_fn(move |request: Request| {
             let router = put_in.get().unwrap_or(&waiting).clone();

@@ -20,13 +20,16 @@ use crate::{
 
 /// How long one question to the cluster may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the last alert that was accepted, if there is one. A ring without the key of the
 /// others would hold them up; that is told before.
 pub async fn check_keys(settings: &Settings, sealer: &Sealer) -> Result<(), OpenError> {
     let topic = Topics::new(settings).alerts;
     let context = Events::logged("keys");
-    let reader: BaseConsumer<Events> = client::reader(settings)
+    // librdkafka reads nothing for a consumer without a group; this one never joins it.
+    let reader: BaseConsumer<Events> = client::consumer(settings, &settings.fan_out_group())
         .set("enable.partition.eof", "true")
         .create_with_context(context)?;
     let name = topic.clone();
@@ -42,14 +45,21 @@ pub async fn check_keys(settings: &Settings, sealer: &Sealer) -> Result<(), Open
 }
 
 fn read_last(reader: &BaseConsumer<Events>, topic: &str) -> KafkaResult<Option<Vec<u8>>> {
-    let (first, end) = reader.fetch_watermarks(topic, 0, ANSWER)?;
+    let began = Instant::now();
+    let (first, end) = loop {
+        match reader.fetch_watermarks(topic, 0, ANSWER) {
+            Ok(ends) => break ends,
+            // A topic that was just made, or a broker that just went, has no leader yet.
+            Err(_) if began.elapsed() < ANSWER => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error),
+        }
+    };
     if first >= end {
         return Ok(None);
     }
     let mut last = TopicPartitionList::with_capacity(1);
     last.add_partition_offset(topic, 0, Offset::Offset(end - 1))?;
     reader.assign(&last)?;
-    let began = Instant::now();
     while began.elapsed() < ANSWER {
         // An error is the end of the partition, or passes.
         if let Some(Ok(message)) = reader.poll(Duration::from_millis(100)) {

@@ -13,6 +13,7 @@
 //! | `fanout/` | alerts become deliveries, each in its partition |
 //! | `control.rs` | consumers are asked to cancel and to replay |
 //! | `history/` | what became of alerts, handed to whoever writes it down |
+//! | `unopened.rs` | how long others may try to open what this process cannot |
 //! | `adopt.rs` | messages of other producers become alerts |
 //! | `lanes/` | the receiving end: whoever has a partition delivers what is in it |
 
@@ -32,6 +33,7 @@ mod sealing;
 mod sending;
 mod settings;
 mod topics;
+mod unopened;
 
 pub use adopt::adopt;
 pub use client::{Cluster, TopicFacts};
@@ -39,7 +41,7 @@ pub use error::OpenError;
 pub use fanout::FanOut;
 pub use history::{FeedMetrics, HistoryFeed};
 pub use key_check::check_keys;
-pub use lanes::{Delivering, Lanes};
+pub use lanes::{Delivering, Inspectors, Lanes};
 pub use publisher::Publisher;
 pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
 pub use settings::{Format, Settings};

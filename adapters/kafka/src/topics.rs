@@ -186,7 +186,7 @@ async fn create_missing(
         return Ok(());
     };
     if !settings.create_topics {
-        let reason = "creating topics is switched off".to_owned();
+        let reason = "creating topics is switched off (--kafka-create-topics)".to_owned();
         return Err(cannot_create(settings, first, reason));
     }
     let replication = i32::from(settings.replication);

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, fmt, io};
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::{Error, error::SqlState};
 
 use crate::url::UrlError;
@@ -65,6 +65,8 @@ pub enum ConnectError {
     },
 }
 
+/// What is said where all connections stay in use.
+const NO_CONNECTION: &str = "no connection to the database became free";
 /// What is said of a database that says nothing.
 pub(crate) const NO_ANSWER: &str = "the database does not answer";
 
@@ -108,6 +110,7 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => Self::from(&error),
+            PoolError::Timeout(TimeoutType::Wait) => Failure::Away(NO_CONNECTION.into()),
             PoolError::Timeout(_) => Failure::Away(NO_ANSWER.into()),
             other => Failure::Away(other.to_string()),
         }

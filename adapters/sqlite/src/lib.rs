@@ -150,7 +150,7 @@ impl Store {
             directory: Arc::new(SqliteDirectory::new(shared, writer.commands())),
             queue: Arc::new(SqliteQueue::new(
                 handoff,
-                Arc::new(reader),
+                reader::Readings::start(reader)?,
                 writer.commands(),
                 sending,
             )),

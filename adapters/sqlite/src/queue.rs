@@ -9,11 +9,11 @@ use consumer::{
     ports::{DeliveryQueue, ParkedLane, QueueError, Received},
 };
 use producer::ports::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
-use tokio::{sync, task::spawn_blocking};
+use tokio::sync;
 
 use crate::{
     handoff::{Handoff, Next, ReadFrom},
-    reader::{Reader, Unparking, Wanted},
+    reader::{Reader, Readings, Unparking, Wanted},
     sending::Sending,
     writer::{Command, Commands, Prepared},
 };
@@ -21,7 +21,7 @@ use crate::{
 /// The queue in SQLite.
 pub struct SqliteQueue {
     handoff: Arc<Handoff>,
-    reader: Arc<Reader>,
+    readings: Readings,
     unparking: Arc<Unparking>,
     commands: Commands,
     sending: Arc<Sending>,
@@ -33,36 +33,23 @@ pub struct SqliteQueue {
 impl SqliteQueue {
     pub(crate) fn new(
         handoff: Arc<Handoff>,
-        reader: Arc<Reader>,
+        readings: Readings,
         commands: Commands,
         sending: Arc<Sending>,
     ) -> Self {
         Self {
             handoff,
-            unparking: Arc::new(Unparking::new(reader.clone())),
-            reader,
+            unparking: Arc::default(),
+            readings,
             commands,
             sending,
             receiving: sync::Mutex::default(),
         }
     }
 
-    /// Runs `read` where it may wait for the disk.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Reader) -> Result<T, rusqlite::Error> + Send + 'static,
-    ) -> Result<T, QueueError> {
-        let reader = self.reader.clone();
-        match spawn_blocking(move || read(&reader)).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(QueueError::Failed(error.to_string())),
-            Err(error) => Err(QueueError::Failed(error.to_string())),
-        }
-    }
-
     async fn read_line(&self, from: ReadFrom) -> Result<Vec<Lease>, QueueError> {
         let severity = from.severity;
-        let (leases, to) = self.read(move |reader| reader.read(from)).await?;
+        let (leases, to) = self.readings.read(move |reader| reader.read(from)).await?;
         // Nothing is awaited between here and the caller's having the leases, so
         // a dropped call has not moved the cursor.
         self.handoff.resume(severity, to);
@@ -93,7 +80,7 @@ impl AlertQueue for SqliteQueue {
 #[async_trait]
 impl DeliveryQueue for SqliteQueue {
     async fn parked(&self) -> Result<Vec<ParkedLane>, QueueError> {
-        self.read(Reader::parked).await
+        self.readings.read(Reader::parked).await
     }
 
     async fn receive(&self, room: usize) -> Result<Received, QueueError> {
@@ -128,11 +115,12 @@ impl DeliveryQueue for SqliteQueue {
             after,
             room,
         };
-        self.unparking.unpark(wanted).await
+        self.unparking.unpark(&self.readings, wanted).await
     }
 
     async fn destinations(&self, ids: Vec<DestinationId>) -> Result<Vec<Destination>, QueueError> {
-        self.read(move |reader| reader.destinations(&ids)).await
+        let read = move |reader: &Reader| reader.destinations(&ids);
+        self.readings.read(read).await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Unfolded>, QueueError> {

@@ -2,12 +2,10 @@
 //! memory, what lanes have parked.
 
 mod leases;
+mod readings;
 mod unparking;
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use common::{Destination, DestinationId, Severity, UtcMillis};
 use consumer::{
@@ -27,6 +25,7 @@ pub(crate) use leases::{
     ALERT, damaged, destination, fault_code, open_alert, opened, positions_to_leases, severity,
     uuid,
 };
+pub(crate) use readings::Readings;
 pub(crate) use unparking::{Unparking, Wanted};
 
 /// The most alerts opened by one read, so that no read holds the connection long.
@@ -59,7 +58,7 @@ const UNPARK: &str = "SELECT sequence, ordinal FROM delivery
 
 /// The connection that reads beside the writer.
 pub(crate) struct Reader {
-    connection: Mutex<Connection>,
+    connection: Connection,
     /// What leases share with it need not be read, nor kept twice.
     directory: Arc<Published>,
 }
@@ -67,22 +66,16 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn open(path: &Path, directory: Arc<Published>) -> Result<Self, rusqlite::Error> {
         Ok(Self {
-            connection: Mutex::new(schema::open_reader(path)?),
+            connection: schema::open_reader(path)?,
             directory,
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What earlier runs left, as the beginning of a handoff with that room.
     pub(crate) fn backlog(&self, room: Room) -> Result<Handoff, rusqlite::Error> {
-        let connection = self.lock();
-        let positions = waiting(&connection)?;
-        let waiting = positions_to_leases(&connection, &self.directory.load(), &positions)?;
+        let connection = &self.connection;
+        let positions = waiting(connection)?;
+        let waiting = positions_to_leases(connection, &self.directory.load(), &positions)?;
         let mut last_on_disk = [None; 3];
         for (line, severity) in last_on_disk.iter_mut().zip(Severity::BY_URGENCY) {
             *line = connection.query_row(
@@ -103,7 +96,7 @@ impl Reader {
     /// Reads on where a line that is behind stopped. Where it answers nothing there may
     /// be more all the same: it has passed over what has nothing to hand over.
     pub(crate) fn read(&self, from: ReadFrom) -> Result<(Vec<Lease>, ReadTo), rusqlite::Error> {
-        let connection = self.lock();
+        let connection = &self.connection;
         let directory = self.directory.load();
         let mut leases = Vec::new();
         let mut cursor = from.cursor;
@@ -112,7 +105,7 @@ impl Reader {
         for _ in 0..ALERTS_A_READ {
             let mut current = match opened.take() {
                 Some(current) => current,
-                None => match open_next(&connection, from.severity, cursor, last)? {
+                None => match open_next(connection, from.severity, cursor, last)? {
                     Some(next) => next,
                     None => {
                         cursor = cursor.max(last);
@@ -120,13 +113,7 @@ impl Reader {
                     }
                 },
             };
-            take(
-                &connection,
-                &directory,
-                &mut current,
-                from.room,
-                &mut leases,
-            )?;
+            take(connection, &directory, &mut current, from.room, &mut leases)?;
             if current.next < current.deliveries.len() {
                 opened = Some(current);
                 break;
@@ -141,7 +128,7 @@ impl Reader {
 
     /// Which lanes have parked deliveries.
     pub(crate) fn parked(&self) -> Result<Vec<ParkedLane>, rusqlite::Error> {
-        let connection = self.lock();
+        let connection = &self.connection;
         let mut statement = connection.prepare(PARKED)?;
         let rows = statement.query_map([], |row| {
             Ok(ParkedLane {
@@ -156,17 +143,17 @@ impl Reader {
     /// What each of `wanted` asks for, in order of acceptance. Each alert is read once,
     /// however many of its deliveries are among them.
     pub(crate) fn unpark(&self, wanted: &[Wanted]) -> Result<Vec<Vec<Lease>>, rusqlite::Error> {
-        let connection = self.lock();
+        let connection = &self.connection;
         let mut places = Vec::new();
         for (place, wanted) in wanted.iter().enumerate() {
-            let positions = parked_positions(&connection, wanted)?;
+            let positions = parked_positions(connection, wanted)?;
             places.extend(positions.into_iter().map(|position| (position, place)));
         }
         // A delivery is parked in one lane, so none is asked for twice but by a caller
         // who asks twice.
         places.sort_unstable();
         let positions: Vec<_> = places.iter().map(|(position, _)| *position).collect();
-        let leases = positions_to_leases(&connection, &self.directory.load(), &positions)?;
+        let leases = positions_to_leases(connection, &self.directory.load(), &positions)?;
         let mut answers: Vec<Vec<Lease>> = wanted.iter().map(|_| Vec::new()).collect();
         for ((_, place), lease) in places.into_iter().zip(leases) {
             answers[place].push(lease);
@@ -179,10 +166,8 @@ impl Reader {
         &self,
         ids: &[DestinationId],
     ) -> Result<Vec<Destination>, rusqlite::Error> {
-        let connection = self.lock();
-        let found = ids
-            .iter()
-            .map(|id| destination(&connection, *id).optional());
+        let connection = &self.connection;
+        let found = ids.iter().map(|id| destination(connection, *id).optional());
         found.filter_map(Result::transpose).collect()
     }
 

@@ -230,9 +230,81 @@ pub struct StatusPage {
     pub more_breakers: bool,
 }
 
+impl StatusPage {
+    /// One page of what several tell who have different destinations, each asked for
+    /// `limit` after the same one. A host or a credential that several have a breaker for
+    /// is told of once for each.
+    pub fn merged(pages: Vec<StatusPage>, limit: usize) -> Self {
+        // Beyond where one of them stopped it may have more.
+        let mut next = pages.iter().filter_map(|page| page.next).min();
+        let mut merged = StatusPage::default();
+        for page in pages {
+            merged.destinations.extend(page.destinations);
+            merged.breakers.extend(page.breakers);
+            merged.more_breakers |= page.more_breakers;
+        }
+        merged
+            .destinations
+            .retain(|status| next.is_none_or(|last| status.id <= last));
+        merged.destinations.sort_unstable_by_key(|status| status.id);
+        if merged.destinations.len() > limit {
+            merged.destinations.truncate(limit);
+            next = merged.destinations.last().map(|status| status.id);
+        }
+        merged.next = next;
+        merged
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn page(ids: &[u64], next: Option<u64>) -> StatusPage {
+        let status = |id: &u64| DestinationStatus {
+            id: DestinationId(*id),
+            destination: None,
+            host: None,
+            state: DestinationState::Queued,
+            until: None,
+            waiting: [0; 3],
+            parked: [0; 3],
+            in_flight: 0,
+            folding: false,
+            pace: None,
+            trouble: None,
+        };
+        StatusPage {
+            destinations: ids.iter().map(status).collect(),
+            next: next.map(DestinationId),
+            ..StatusPage::default()
+        }
+    }
+
+    fn merged(pages: Vec<StatusPage>, limit: usize) -> (Vec<u64>, Option<u64>) {
+        let merged = StatusPage::merged(pages, limit);
+        let ids = merged.destinations.iter().map(|status| status.id.0);
+        (ids.collect(), merged.next.map(|id| id.0))
+    }
+
+    #[test]
+    fn pages_of_several_are_one_in_the_order_of_ids() {
+        let pages = vec![page(&[1, 5], None), page(&[2, 3], None)];
+        assert_eq!(merged(pages, 9), (vec![1, 2, 3, 5], None));
+        assert_eq!(merged(Vec::new(), 9), (vec![], None));
+    }
+
+    #[test]
+    fn a_merged_page_ends_where_one_of_them_may_have_more() {
+        let pages = vec![page(&[1, 5], None), page(&[2, 3], Some(4))];
+        assert_eq!(merged(pages, 9), (vec![1, 2, 3], Some(4)));
+    }
+
+    #[test]
+    fn a_merged_page_is_no_longer_than_asked_for() {
+        let pages = vec![page(&[1, 5], None), page(&[2, 3], None)];
+        assert_eq!(merged(pages, 2), (vec![1, 2], Some(2)));
+    }
 
     #[test]
     fn a_filter_takes_what_meets_all_that_is_given_and_what_may() {

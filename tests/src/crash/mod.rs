@@ -66,6 +66,9 @@ const MOVE: Duration = Duration::from_millis(250);
 const NOTICED_AFTER: Duration = Duration::from_millis(7);
 /// Rounds on one data folder, before it gets large for being copied.
 const ROUNDS_A_FOLDER: u32 = 10;
+/// For all of a round to be delivered: the largest take a minute on a busy machine,
+/// since channels that are limited are sent to no faster than they allow.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Adapts how a server is started to the disk that it works on; called once for
 /// each data folder.
@@ -292,7 +295,7 @@ impl Rig {
             return;
         };
         let mut moved = 0;
-        wait_for("every delivery to end", LONG, || {
+        wait_for("every delivery to end", PATIENCE, || {
             let [depth, in_flight] = ["queue_depth", "deliveries_in_flight"]
                 .map(|name| server.metric(&format!("error_notifier_{name}")));
             if depth? == 0.0 || Some(moved) == times {

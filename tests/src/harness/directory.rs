@@ -1,11 +1,11 @@
 //! A directory that the test knows too, so that it can say who is concerned.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Server;
+use super::{LONG, Server, request, wait_for};
 
 /// A user.
 #[derive(Clone, Debug)]
@@ -90,11 +90,38 @@ impl Directory {
 
     /// Brings it into a server.
     pub fn import(&self, server: &Server) {
-        let mut connection = super::Connection::open(server.address()).expect("a server");
+        self.import_at(server.address());
+    }
+
+    /// Brings it into whatever listens there.
+    pub fn import_at(&self, address: SocketAddr) {
+        let mut connection = super::Connection::open(address).expect("a server");
         let headers = [("Content-Type", "application/x-ndjson")];
         let answer = connection.request("POST", "/v1/directory", &headers, self.lines().as_bytes());
         let answer = answer.expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Waits until whatever listens there knows all of it.
+    pub fn await_at(&self, address: SocketAddr) {
+        let targets: Vec<String> = self
+            .users
+            .iter()
+            .map(|user| format!("@{}", user.name))
+            .chain(self.groups.iter().map(|group| format!("@@{}", group.name)))
+            .collect();
+        let everybody =
+            json!({ "target": targets, "severity": "low", "message": "who is there" }).to_string();
+        wait_for("a directory that is known", LONG, || {
+            let asked = request(
+                address,
+                "POST",
+                "/v1/alerts?dryRun=true",
+                everybody.as_bytes(),
+            );
+            let answer = asked.expect("an answer").json();
+            (answer["data"]["unknownTargets"] == json!([])).then_some(())
+        });
     }
 
     /// The users whom these targets concern, as places in `users`.

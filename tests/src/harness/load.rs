@@ -72,7 +72,13 @@ pub struct Posted {
 
 /// Posts one alert.
 pub fn post(connection: &mut Connection, alert: &Alert) -> Outcome {
-    let Ok(answer) = connection.request("POST", "/v1/alerts", &[], alert.body().as_bytes()) else {
+    post_with(connection, alert, &[])
+}
+
+/// Posts one alert with these headers.
+pub fn post_with(connection: &mut Connection, alert: &Alert, headers: &[(&str, &str)]) -> Outcome {
+    let body = alert.body();
+    let Ok(answer) = connection.request("POST", "/v1/alerts", headers, body.as_bytes()) else {
         return Outcome::Unanswered;
     };
     let json = answer.json();

@@ -26,7 +26,7 @@ pub use clock::MovableClock;
 pub use database::{Database, Ends, State, StoredAlert, StoredDelivery, StoredWait};
 pub use directory::{Directory, Group, User};
 pub use http::{Answer, Connection, request};
-pub use load::{Alert, Load, Outcome, Posted, post};
+pub use load::{Alert, Load, Outcome, Posted, post, post_with};
 pub use mockup::{Message, Mockup, Refusal, Stats};
 pub use port::{free_address, free_addresses};
 pub use process::{Process, command, command_ended_by};

@@ -23,7 +23,7 @@ mod writer;
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use common::{Clock, Now, UtcMillis};
+use common::Clock;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer, StreamConsumer},
@@ -44,6 +44,7 @@ use crate::{
     sealing::{Sealer, Unopened},
     settings::Settings,
     topics::Topics,
+    unopened::{CannotOpen, LEFT_TO_OTHERS},
 };
 use membership::{Change, Membership, position};
 use writer::{Outputs, Writer};
@@ -56,28 +57,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 /// How long one question to the group's coordinator may take.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long another process may try to open an alert that this one cannot.
-const LEFT_TO_OTHERS: Duration = Duration::from_secs(5);
-/// An alert is a dead letter once nobody could open it for so long since it was written,
-/// and this process for so long since it tried first.
-const UNOPENED_FOR: Duration = Duration::from_secs(10 * 60);
-const TRIED_FOR: Duration = Duration::from_secs(30);
-
 /// The fan-out of one process.
 pub struct FanOut {
     settings: Settings,
     outputs: Outputs,
     clock: Arc<dyn Clock>,
-    unopened: Option<CannotOpen>,
-}
-
-/// What this process cannot open: alerts that are sealed with some key.
-struct CannotOpen {
-    reason: Unopened,
-    /// When it met the first of them.
-    since: Duration,
-    /// Whether nobody else could either, and the others are given up at once.
-    is_given_up: bool,
+    unopened: CannotOpen,
 }
 
 /// Why the work on a partition ended.
@@ -103,7 +88,7 @@ impl FanOut {
             },
             settings: settings.clone(),
             clock,
-            unopened: None,
+            unopened: CannotOpen::default(),
         }
     }
 
@@ -287,7 +272,8 @@ impl FanOut {
             Read::Nothing => {}
             Read::Unreadable(reason) => self.bury(mine, message, &reason.to_string()),
             Read::Unopened(reason) => {
-                if !self.is_given_up(found, &reason) {
+                let now = self.clock.now();
+                if !self.unopened.is_given_up(now, found.written_at, &reason) {
                     return Err(reason);
                 }
                 self.bury(mine, message, &reason.to_string());
@@ -306,29 +292,6 @@ impl FanOut {
         );
         let letter = dead_letter(&self.outputs.topics, message, reason);
         mine.writer.bury(offset as u64, letter);
-    }
-
-    /// Whether nobody will open that record any more: others had the time to try it, or one
-    /// before it that is sealed with the same key.
-    fn is_given_up(&mut self, found: Found<'_>, reason: &Unopened) -> bool {
-        let Now { mono, utc } = self.clock.now();
-        if self
-            .unopened
-            .as_ref()
-            .is_none_or(|one| one.reason != *reason)
-        {
-            self.unopened = Some(CannotOpen {
-                reason: reason.clone(),
-                since: mono,
-                is_given_up: false,
-            });
-        }
-        let Some(one) = &mut self.unopened else {
-            return false;
-        };
-        let age = utc.since(UtcMillis(found.written_at));
-        one.is_given_up |= age >= UNOPENED_FOR && mono.saturating_sub(one.since) >= TRIED_FOR;
-        one.is_given_up
     }
 }
 

@@ -48,6 +48,8 @@ struct Progress {
     reached: Option<i64>,
     committed: Option<i64>,
     is_paused: bool,
+    /// Nothing more is read of it by this member.
+    is_set_aside: bool,
 }
 
 impl Membership {
@@ -88,8 +90,9 @@ impl Membership {
             let mut state = self.lock();
             state.is_held = is_held;
             for ((topic, partition), progress) in &mut state.mine {
-                if progress.is_paused != is_held {
-                    progress.is_paused = is_held;
+                let is_paused = is_held || progress.is_set_aside;
+                if progress.is_paused != is_paused {
+                    progress.is_paused = is_paused;
                     changed.add_partition(topic, *partition);
                 }
             }
@@ -99,6 +102,33 @@ impl Membership {
             (_, true) => consumer.pause(&changed),
             (_, false) => consumer.resume(&changed),
         }
+    }
+
+    /// Reads nothing more of a partition, but goes on having it, as long as it does.
+    pub(super) fn set_aside<C: ConsumerContext>(
+        &self,
+        consumer: &impl Consumer<C>,
+        partition: &Partition,
+    ) -> KafkaResult<()> {
+        if let Some(progress) = self.lock().mine.get_mut(partition) {
+            progress.is_set_aside = true;
+            progress.is_paused = true;
+        }
+        let mut paused = TopicPartitionList::with_capacity(1);
+        paused.add_partition(&partition.0, partition.1);
+        consumer.pause(&paused)
+    }
+
+    /// Whether nothing more is read of a partition.
+    pub(super) fn is_set_aside(&self, partition: &Partition) -> bool {
+        let state = self.lock();
+        let progress = state.mine.get(partition);
+        progress.is_some_and(|progress| progress.is_set_aside)
+    }
+
+    /// The partitions that this process has.
+    pub(super) fn mine(&self) -> Vec<Partition> {
+        self.lock().mine.keys().cloned().collect()
     }
 
     /// The offsets to commit of those partitions, which count as committed now.

@@ -6,23 +6,33 @@
 //! waits. Offsets are committed after the writer has what is before them; they only say
 //! where to begin, since the writer itself knows what it has (`PROTOCOL.md`, "History").
 //!
-//! While the writer is away nothing more is read, and the group is not left.
+//! While the writer is away nothing more is read, and the group is not left. An alert that
+//! cannot be opened here holds up the alerts after it, as it does in the fan-out, and for as
+//! long at most; outcomes go on.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `membership.rs` | which partitions this process has, and the offsets to commit |
+//! | `ends.rs` | where the topics end: how far it is behind, and whether they are the ones recorded |
 //! | `gathering.rs` | records become a batch |
 //! | `recording.rs` | a batch is handed on, whatever it takes |
 //! | `metrics.rs` | what is counted |
 
+mod ends;
 mod gathering;
 mod membership;
 mod metrics;
 mod recording;
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use common::{Clock, Now};
+use common::Clock;
 use producer::ports::HistoryWriter;
 use rdkafka::{
     Message,
@@ -36,9 +46,17 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{client, error::OpenError, sealing::Sealer, settings::Settings, topics::Topics};
+use crate::{
+    client,
+    error::OpenError,
+    sealing::Sealer,
+    settings::Settings,
+    topics::Topics,
+    unopened::{CannotOpen, LEFT_TO_OTHERS},
+};
+use ends::{Ends, Measured, Progress};
 use gathering::{Gathering, Kind, NotTaken};
-use membership::{Change, Membership};
+use membership::{Change, Membership, Partition};
 use recording::{Recorded, Recording};
 
 pub use metrics::FeedMetrics;
@@ -47,12 +65,9 @@ pub use metrics::FeedMetrics;
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// After a failure of the consumer, how long until the next try.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long another process may try to open an alert that this one cannot.
-const LEFT_TO_OTHERS: Duration = Duration::from_secs(5);
-/// An alert is left out of the history once nobody could open it for so long since it was
-/// written, and this process for so long since it tried first.
-const UNOPENED_FOR: Duration = Duration::from_secs(10 * 60);
-const TRIED_FOR: Duration = Duration::from_secs(30);
+/// Who cannot open an alert leaves the group no more often than this, so that outcomes
+/// are recorded meanwhile where nobody can.
+const LEAVE_EVERY: Duration = Duration::from_secs(30);
 /// How long the batch under way may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -64,8 +79,9 @@ pub struct HistoryFeed {
     writer: Arc<dyn HistoryWriter>,
     clock: Arc<dyn Clock>,
     metrics: FeedMetrics,
-    /// The alert that this process could not open, and when it tried first.
-    unopened: Option<(u64, Duration)>,
+    unopened: CannotOpen,
+    /// When this process last left the group for an alert that it cannot open.
+    left_at: Option<Instant>,
 }
 
 /// Why a membership ended.
@@ -78,6 +94,16 @@ enum End {
     Failed(String),
 }
 
+/// What became of a record.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    /// It was taken in, or left out.
+    Yes,
+    /// It may be opened by another process, and nothing more of its topic is read here.
+    LeftToOthers,
+}
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type GroupConsumer = StreamConsumer<Membership>;
 
 impl HistoryFeed {
@@ -96,7 +122,8 @@ impl HistoryFeed {
             writer,
             clock,
             metrics,
-            unopened: None,
+            unopened: CannotOpen::default(),
+            left_at: None,
         }
     }
 
@@ -105,10 +132,11 @@ impl HistoryFeed {
     /// an error is one of the settings.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), OpenError> {
         let mut stop = pin!(stop);
+        let ends = Ends::new(&self.settings, self.metrics.clone())?;
         loop {
             let (changes, changed) = unbounded_channel();
             let consumer = self.join(changes)?;
-            let end = self.session(&consumer, changed, stop.as_mut()).await;
+            let end = self.session(&consumer, changed, &ends, stop.as_mut()).await;
             // It leaves the group, which takes a round trip; a panic there would have
             // ended the process.
             let left = spawn_blocking(move || drop(consumer));
@@ -142,17 +170,23 @@ impl HistoryFeed {
         &mut self,
         consumer: &GroupConsumer,
         mut changes: UnboundedReceiver<Change>,
-        mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+        ends: &Ends,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> End {
         let mut gathering = Gathering::default();
         let mut recording = Recording::new(self.writer.clone(), self.metrics.clone());
+        let mut progress = Progress::default();
+        // Nothing is recorded before what is assigned has been compared with what is.
+        let mut checking: Option<Later<HashMap<Partition, i64>>> = None;
+        let mut measuring: Option<Later<Measured>> = None;
         let mut commit_at = None;
+        let mut leave_at = None;
         loop {
-            if recording.is_idle() && !gathering.is_empty() {
+            if recording.is_idle() && checking.is_none() && !gathering.is_empty() {
                 recording.begin(gathering.take());
             }
             // For a writer that is away nothing is read; the group is followed all the same.
-            let is_held = recording.is_failing();
+            let is_held = recording.is_failing() || checking.is_some();
             if let Err(error) = consumer.context().hold(consumer, is_held) {
                 return End::Failed(error.to_string());
             }
@@ -163,12 +197,21 @@ impl HistoryFeed {
                     consumer.context().commit(consumer);
                     return End::Stopped;
                 }
-                Some(change) = changes.recv() => match change {
-                    Change::Assigned(partitions) => gathering.assigned(&partitions, &self.topics),
-                    Change::Revoked(partitions) => gathering.revoked(&partitions, &self.topics),
-                },
+                Some(change) = changes.recv() => {
+                    if self.follow(change, &mut gathering, &mut progress) {
+                        checking = Some(self.check(ends, consumer));
+                    }
+                }
+                mut recorded = done(&mut checking) => {
+                    checking = None;
+                    let mine = consumer.context().mine();
+                    recorded.retain(|partition, _| mine.contains(partition));
+                    progress.reached(&recorded);
+                    measuring = Some(Box::pin(ends.clone().measure_later(mine)));
+                }
                 recorded = recording.next() => match recorded {
                     Recorded::All(positions) => {
+                        progress.reached(&positions);
                         consumer.context().reached(positions);
                         commit_at.get_or_insert_with(|| Instant::now() + COMMIT_EVERY);
                     }
@@ -178,10 +221,30 @@ impl HistoryFeed {
                     commit_at = None;
                     consumer.context().commit(consumer);
                 }
+                measured = done(&mut measuring) => {
+                    if let Some(topic) = progress.compare(&measured, &self.topics, &self.metrics) {
+                        return End::Failed(format!("the topic {topic} is shorter than what was read of it"));
+                    }
+                    let mine = consumer.context().mine();
+                    measuring = Some(Box::pin(ends.clone().measure_later(mine)));
+                }
+                () = until(leave_at), if leave_at.is_some() => {
+                    recording.finish_within(DRAIN, consumer.context()).await;
+                    consumer.context().commit(consumer);
+                    self.left_at = Some(Instant::now());
+                    return End::LeftToOthers;
+                }
                 found = consumer.recv(), if is_held || !gathering.is_full() => match found {
                     Ok(message) => {
-                        if let Err(end) = self.read(&mut gathering, &message) {
-                            return end;
+                        // It may be of what was assigned just before it came.
+                        while let Ok(change) = changes.try_recv() {
+                            if self.follow(change, &mut gathering, &mut progress) {
+                                checking = Some(self.check(ends, consumer));
+                            }
+                        }
+                        if self.read(&mut gathering, &message, consumer) == Taken::LeftToOthers {
+                            let again = self.left_at.map(|left_at| left_at + LEAVE_EVERY);
+                            leave_at = Some(again.unwrap_or_else(Instant::now));
                         }
                     }
                     Err(KafkaError::MessageConsumptionFatal(code)) => {
@@ -194,25 +257,57 @@ impl HistoryFeed {
         }
     }
 
+    /// Takes note of what this process has from now on, or no more; answers whether that is to
+    /// be compared with what is recorded.
+    fn follow(&self, change: Change, gathering: &mut Gathering, progress: &mut Progress) -> bool {
+        match change {
+            Change::Assigned(partitions) => {
+                gathering.assigned(&partitions, &self.topics);
+                true
+            }
+            Change::Revoked(partitions) => {
+                gathering.revoked(&partitions, &self.topics);
+                progress.revoked(&partitions);
+                false
+            }
+        }
+    }
+
+    fn check(&self, ends: &Ends, consumer: &GroupConsumer) -> Later<HashMap<Partition, i64>> {
+        let mine = consumer.context().mine();
+        Box::pin(ends.clone().check(self.writer.clone(), mine))
+    }
+
     /// Takes a record in.
     fn read(
         &mut self,
         gathering: &mut Gathering,
         message: &BorrowedMessage<'_>,
-    ) -> Result<(), End> {
+        consumer: &GroupConsumer,
+    ) -> Taken {
+        let partition = (message.topic().to_owned(), message.partition());
         let Some(kind) = Kind::of(message.topic(), &self.topics) else {
-            return Ok(());
+            return Taken::Yes;
         };
+        if consumer.context().is_set_aside(&partition) {
+            // It was on its way.
+            return Taken::Yes;
+        }
         let reason = match gathering.take_in(kind, message, &self.sealer) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Taken::Yes,
             Err(NotTaken::Unreadable(reason)) => reason.to_string(),
             Err(NotTaken::Unopened(reason)) => {
-                if !self.is_given_up(message) {
+                let written_at = message.timestamp().to_millis().unwrap_or_default();
+                let now = self.clock.now();
+                if !self.unopened.is_given_up(now, written_at, &reason) {
                     tracing::error!(
                         offset = message.offset(),
-                        "an alert cannot be opened, and another process is to try: {reason}"
+                        "an alert cannot be opened, and the history of those after it waits for a process that can, for ten minutes at most: {reason}"
                     );
-                    return Err(End::LeftToOthers);
+                    if let Err(error) = consumer.context().set_aside(consumer, &partition) {
+                        tracing::warn!(%error, "the topic of alerts is read all the same");
+                    }
+                    return Taken::LeftToOthers;
                 }
                 gathering.pass_over(kind, message);
                 reason.to_string()
@@ -225,21 +320,14 @@ impl HistoryFeed {
             offset = message.offset(),
             "a record is left out of the history: {reason}"
         );
-        Ok(())
+        Taken::Yes
     }
+}
 
-    /// Whether nobody will open that record any more.
-    fn is_given_up(&mut self, message: &BorrowedMessage<'_>) -> bool {
-        let Now { mono, utc } = self.clock.now();
-        let offset = message.offset() as u64;
-        let since = match self.unopened {
-            Some((known, since)) if known == offset => since,
-            _ => mono,
-        };
-        self.unopened = Some((offset, since));
-        let written_at = message.timestamp().to_millis().unwrap_or_default();
-        let age = utc.since(common::UtcMillis(written_at));
-        age >= UNOPENED_FOR && mono.saturating_sub(since) >= TRIED_FOR
+async fn done<T>(work: &mut Option<Later<T>>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{
+    inspectors::Inspectors,
     ledger::Feed,
     loading::{Loaded, load},
     partition::Partition,
@@ -55,6 +56,7 @@ pub(super) struct Outward {
     pub(super) delivering: Delivering,
     pub(super) limits: Arc<Limits>,
     pub(super) engine: EngineSettings,
+    pub(super) inspectors: Arc<Inspectors>,
 }
 
 /// The least that an engine can work with.
@@ -67,6 +69,7 @@ impl Outward {
         let share = engine.memory_leases / usize::from(partitions.max(1));
         Self {
             limits: Arc::new(limits),
+            inspectors: Arc::default(),
             engine: EngineSettings {
                 memory_leases: share.max(LEAST_MEMORY),
                 ..engine.clone()
@@ -130,6 +133,7 @@ pub(super) async fn run(
     tracing::info!(partition = number, "this process has the partition");
     let seed = uuid::Uuid::new_v4().as_u128() as u64;
     let dispatcher = Dispatcher::new(outward.outside(partition), outward.engine.clone(), seed);
+    let _inspected = outward.inspectors.with(number, dispatcher.inspector());
     let delivering = dispatcher.run(stopped(stop), outward.delivering.drain);
     let end = tokio::select! {
         biased;

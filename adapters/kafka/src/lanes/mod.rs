@@ -17,11 +17,13 @@
 //! | `writer.rs` | the producer |
 //! | `lane.rs` | a partition from its assignment to its end, with an engine of its own |
 //! | `membership.rs`, `session.rs`, `fence.rs` | the group: who has what, what is committed, and whether that is still so |
+//! | `health.rs`, `inspectors.rs` | whether there is progress; how destinations stand |
 //! | `alone.rs` | a partition without a group |
 
 mod alone;
 mod fence;
 mod health;
+mod inspectors;
 mod lane;
 pub mod ledger;
 mod loading;
@@ -42,6 +44,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 pub use alone::Alone;
 pub use health::Health;
+pub use inspectors::Inspectors;
 pub use lane::Delivering;
 
 use crate::{
@@ -89,6 +92,11 @@ impl Lanes {
     /// Whether they make progress.
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// How the destinations of its partitions stand.
+    pub fn inspectors(&self) -> Arc<Inspectors> {
+        Arc::clone(&self.outward.inspectors)
     }
 
     /// Delivers until `stop`; then begins no further request, waits for those under way,

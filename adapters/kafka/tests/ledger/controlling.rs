@@ -41,13 +41,13 @@ fn cancel(log: &mut Log, sequence: u64) {
 }
 
 fn replay(log: &mut Log, lease: &Lease) {
-    log.control.push(Control::Replay(Replay {
+    log.control.push(Control::Replay(Box::new(Replay {
         place: place_of(lease.key()),
         delivery: delivery(lease),
         attempts: 1,
         replayed_at: UtcMillis(7),
         repeated: true,
-    }));
+    })));
 }
 
 fn control(owner: &mut Owner, log: &mut Log) {
@@ -229,6 +229,26 @@ fn what_was_replayed_comes_again_at_its_place_and_ends_again() {
 }
 
 #[test]
+fn what_was_cancelled_and_replayed_before_the_consumer_had_it_comes() {
+    let mut log = Log::default();
+    let all = six();
+    let mut owner = Owner::begin(&log);
+    publish(&mut log, &all[..1]);
+    owner.read(&log, 7, Duration::ZERO);
+    cancel(&mut log, 0);
+    replay(&mut log, &all[0]);
+    control(&mut owner, &mut log);
+    // The consumer hears of the cancellation first: it was another life of the delivery.
+    assert_eq!(told(&mut owner), [0]);
+    let come = owner.receive_all(&log).0;
+    assert_eq!(come.len(), 1);
+    assert_eq!(come[0].progress.replayed_at, Some(UtcMillis(7)));
+    owner.settle(&mut log, &[delivered(&come[0])]).unwrap();
+    owner.commit(&mut log);
+    assert!(begun(&log).1.is_empty());
+}
+
+#[test]
 fn a_replay_is_made_once_wherever_its_owner_dies() {
     for life in 0..=2 {
         // Whether its first end is above the checkpoint or below.
@@ -271,6 +291,29 @@ fn a_replay_is_made_once_wherever_its_owner_dies() {
                 .filter(|one| replayed(&one.outcome));
             assert_eq!(told.count(), 1);
         }
+    }
+}
+
+#[test]
+fn a_replay_whose_row_is_missing_is_not_the_digest_that_its_delivery_led() {
+    let mut log = Log::default();
+    let all: Vec<_> = (0..2).map(|n| lease(0, n, Normal, "a")).collect();
+    publish(&mut log, &all);
+    let (mut owner, _) = begun(&log);
+    owner.settle(&mut log, &[folded(&all)]).unwrap();
+    owner.settle(&mut log, &[delivered(&all[0])]).unwrap();
+    replay(&mut log, &all[0]);
+    // It dies between the outcome and the row, and the digest's rows are not buried.
+    owner.life = Some(1);
+    assert!(owner.control(&mut log).is_err());
+    for _ in 0..2 {
+        let mut owner = Owner::begin(&log);
+        control(&mut owner, &mut log);
+        let come = owner.receive_all(&log).0;
+        assert_eq!(come.len(), 1);
+        assert_eq!(come[0].position, all[0].position);
+        assert!(come[0].digest.is_none());
+        assert_eq!(come[0].progress.replayed_at, Some(UtcMillis(7)));
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) enum Control {
         severity: Severity,
         last: u32,
     },
-    Replay(Replay),
+    Replay(Box<Replay>),
 }
 
 /// A row of `T.state`.
@@ -300,7 +300,7 @@ impl Owner {
                 severity,
                 last,
             } => self.ledger.cancel(offset, sequence, severity, last),
-            Control::Replay(replay) => self.ledger.replay(offset, replay),
+            Control::Replay(replay) => self.ledger.replay(offset, *replay),
         };
         self.carry_out(log, plan).map(|()| true)
     }

@@ -271,13 +271,13 @@ impl World {
             return;
         }
         let place = ended[usize::from(which) % ended.len()];
-        self.log.control.push(Control::Replay(Replay {
+        self.log.control.push(Control::Replay(Box::new(Replay {
             place,
             delivery: delivery(&self.published[&place]),
             attempts: 1,
             replayed_at: UtcMillis(1),
             repeated: false,
-        }));
+        })));
     }
 
     /// What has ended, as anybody can read on the log.

@@ -188,7 +188,7 @@ fn is_claimed(row: &Row, now: UtcMillis) -> bool {
 
 /// What became of a claim within the transaction that makes it.
 enum Claimed {
-    Yes(Place, Row),
+    Yes(Place, Box<Row>),
     OnItsWay,
     NoSuch,
 }
@@ -216,7 +216,7 @@ async fn claim(
         claims.push(match rows.remove(place) {
             Some(row) if row.state.has_ended() && !is_claimed(&row, now) => {
                 taken.push(*place);
-                Claimed::Yes(*place, row)
+                Claimed::Yes(*place, Box::new(row))
             }
             Some(_) => Claimed::OnItsWay,
             None if recorded.contains(&(place.sequence as i64)) => Claimed::OnItsWay,

@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{AlertId, Clock, DeliveryId, UtcMillis, wire::Place};
-use deadpool_postgres::{Client, Pool, Transaction};
+use deadpool_postgres::{Client, Pool, Timeouts, Transaction};
 use producer::ports::{
     AlertDetail, AlertFilter, AlertPage, DeadLetterFilter, DeadLetterPage, DeliveryDetail,
     DeliveryPlace, EventId, Events, History, HistoryError,
@@ -48,8 +48,9 @@ pub(crate) use self::{end::End, record::FEED, trim::Trimmer};
 
 pub use self::metrics::HistoryMetrics;
 
-/// How long a free connection is waited for.
-const CONNECTION: Duration = Duration::from_secs(5);
+/// How long a connection is waited for while others have all there are. To make one takes
+/// its own time, which a busy server may need.
+const FREE_CONNECTION: Duration = Duration::from_secs(5);
 /// How long an answer may take. Each of its statements has a limit of its own, which a
 /// server that says nothing does not keep.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -226,8 +227,11 @@ impl History for PostgresHistory {
 
 impl PostgresHistory {
     async fn client(&self) -> Result<Client, Failure> {
-        let client = timeout(CONNECTION, self.pool.get()).await;
-        Ok(client.map_err(|_| Failure::Away(NO_ANSWER.into()))??)
+        let limits = Timeouts {
+            wait: Some(FREE_CONNECTION),
+            ..self.pool.timeouts()
+        };
+        Ok(self.pool.timeout_get(&limits).await?)
     }
 
     async fn events_after(&self, after: EventId, room: usize) -> Result<events::Found, Failure> {

@@ -9,9 +9,12 @@ use consumer::{
     domain::{Lease, Position},
     ports::QueueError,
 };
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::sync::oneshot;
 
-use super::Reader;
+use super::{
+    Reader,
+    readings::{Readings, broken_off},
+};
 
 /// Parked deliveries of one lane and severity, asked for.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +30,8 @@ pub(crate) struct Wanted {
 type Reply = oneshot::Sender<Result<Vec<Lease>, QueueError>>;
 
 /// The requests that wait for the next reading.
+#[derive(Default)]
 pub(crate) struct Unparking {
-    reader: Arc<Reader>,
     requests: Mutex<Requests>,
 }
 
@@ -47,23 +50,19 @@ impl Requests {
 }
 
 impl Unparking {
-    pub(crate) fn new(reader: Arc<Reader>) -> Self {
-        Self {
-            reader,
-            requests: Mutex::default(),
-        }
-    }
-
     /// Waits for its turn, and answers.
-    pub(crate) async fn unpark(self: &Arc<Self>, wanted: Wanted) -> Result<Vec<Lease>, QueueError> {
+    pub(crate) async fn unpark(
+        self: &Arc<Self>,
+        readings: &Readings,
+        wanted: Wanted,
+    ) -> Result<Vec<Lease>, QueueError> {
         let (reply, answer) = oneshot::channel();
         if self.lock().add(wanted, reply) {
             let reading = Reading(Arc::clone(self));
             // Goes on though this call is dropped: others wait for it too.
-            spawn_blocking(move || reading.run());
+            readings.begin(move |reader| reading.run(reader));
         }
-        let broken_off = |_| QueueError::Failed("reading was broken off".into());
-        answer.await.map_err(broken_off)?
+        answer.await.map_err(|_| broken_off())?
     }
 
     fn lock(&self) -> MutexGuard<'_, Requests> {
@@ -76,7 +75,7 @@ impl Unparking {
 struct Reading(Arc<Unparking>);
 
 impl Reading {
-    fn run(self) {
+    fn run(self, reader: &Reader) {
         loop {
             let waiting = {
                 let mut requests = self.0.lock();
@@ -87,7 +86,7 @@ impl Reading {
                 std::mem::take(&mut requests.waiting)
             };
             let (wanted, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-            let read = self.0.reader.unpark(&wanted);
+            let read = reader.unpark(&wanted);
             let answers: Vec<_> = match read {
                 Ok(answers) => answers.into_iter().map(Ok).collect(),
                 Err(error) => {

@@ -44,7 +44,7 @@ impl World {
                     kind,
                     pace: Pace {
                         per_second: Some(RATE),
-                        burst: BURST as u32,
+                        burst: BURST,
                     },
                     limit: TextLimit {
                         most: LONGEST,

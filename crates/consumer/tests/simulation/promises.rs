@@ -11,8 +11,10 @@ use consumer::domain::{Answer, Fault, Lease, LeaseKey, Outcome, Settlement};
 use crate::sparse::{Bits, Sparse};
 
 /// Sent at once, and then so many a second.
-pub(crate) const BURST: f64 = 4.0;
+pub(crate) const BURST: u32 = 4;
 pub(crate) const RATE: f64 = 1.0;
+/// From one to the next, in the long run.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Parts that a delivery's text may have.
 const MOST_PARTS: usize = 4;
 /// Requests in flight that one host may have.
@@ -125,8 +127,9 @@ impl Shared {
 struct LaneView {
     /// The last first attempt, by severity and credential.
     last_first: HashMap<(Severity, CredentialId), u64>,
-    tokens: f64,
-    seen: Option<Duration>,
+    /// When the service will have forgotten all requests, if each came just before its
+    /// answer: what goes next may come at once, and must not be too early then.
+    full_at: Duration,
     /// Nothing before this, as this process knows.
     asked_until: Duration,
     /// Nothing before this, as the disk knows.
@@ -154,16 +157,10 @@ impl Promises {
             "Retry-After violated: {sequence} goes at {now:?}, not before {:?}",
             view.asked_until
         );
-        let idle = view
-            .seen
-            .map_or(f64::MAX, |seen| (now - seen).as_secs_f64());
-        view.tokens = (view.tokens + idle * RATE).min(BURST);
-        view.seen = Some(now);
         assert!(
-            view.tokens >= 1.0 - 1e-6,
+            view.full_at <= now + INTERVAL * (BURST - 1),
             "pace exceeded: {sequence} at {now:?}"
         );
-        view.tokens -= 1.0;
 
         for key in carried {
             let sequence = key.position.sequence;
@@ -254,6 +251,8 @@ impl Promises {
             }
         }
         let lane = lease.destination.id;
+        let view = self.lanes.entry(lane).or_default();
+        view.full_at = view.full_at.max(now) + INTERVAL;
         let host = self.hosts.get_mut(&host(lease)).unwrap();
         host.ended();
         match answer {
@@ -340,7 +339,7 @@ impl Promises {
         for view in self.lanes.values_mut() {
             // The pace begins anew with a process; Retry-After does not, as far
             // as it was recorded.
-            view.seen = None;
+            view.full_at = Duration::ZERO;
             if clock_was_set {
                 view.recorded_until = Duration::ZERO;
             }

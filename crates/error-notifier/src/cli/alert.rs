@@ -188,8 +188,8 @@ async fn cancel(arguments: One) -> Result<(), Failure> {
 }
 
 /// The columns of a delivery.
-pub(super) const DELIVERY: [&str; 7] = [
-    "CHANNEL", "ADDRESS", "USERS", "STATE", "ATTEMPTS", "LAST", "ID",
+pub(super) const DELIVERY: [&str; 8] = [
+    "CHANNEL", "ADDRESS", "USERS", "STATE", "ATTEMPTS", "LAST", "DIGEST", "ID",
 ];
 
 /// The cells of a delivery.
@@ -216,8 +216,18 @@ pub(super) fn row(delivery: &Value) -> Vec<String> {
         text(delivery, "state"),
         attempts.len().to_string(),
         last,
+        digest(&delivery["digest"]),
         text(delivery, "id"),
     ]
+}
+
+/// The message that carries a delivery with others, and how many those are in all.
+pub(super) fn digest(digest: &Value) -> String {
+    let id = text(digest, "id");
+    match digest["deliveries"].as_u64() {
+        Some(count) => format!("{id} of {count}"),
+        None => id,
+    }
 }
 
 /// A field that is a text.

@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::alert::{line, row, text};
+use super::alert::{digest, line, row, text};
 use super::failure::Failure;
 use super::table::{printable, table};
 use super::{print, print_json};
@@ -161,6 +161,7 @@ async fn show(arguments: Show) -> Result<(), Failure> {
         ("to", format!("{} {}", cells[0], cells[1])),
         ("users", cells[2].clone()),
         ("state", cells[3].clone()),
+        ("digest", digest(&delivery["digest"])),
         ("reason", text(&delivery, "reason")),
         ("replayed", text(&delivery, "replayedAt")),
         ("discarded", text(&delivery, "discardedAt")),

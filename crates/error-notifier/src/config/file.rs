@@ -28,12 +28,11 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
             toml::Value::Table(properties) if key == PROPERTIES.0 => {
                 let mut lines = Vec::new();
                 flatten(&key, "", properties, &mut lines)
-                    .map_err(|line| line + &shown.to_string())?;
+                    .map_err(|(key, value)| not_plain(&key, &value, path))?;
                 values.insert(PROPERTIES.1.to_owned(), lines.join("\n"));
             }
             value => {
-                let text =
-                    plain(&value).ok_or_else(|| not_plain(&key, &value) + &shown.to_string())?;
+                let text = plain(&value).ok_or_else(|| not_plain(&key, &value, path))?;
                 values.insert(key, text);
             }
         }
@@ -42,29 +41,30 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
 }
 
 /// The properties of a table and of the tables in it, as `name=value`: TOML takes an
-/// unquoted `security.protocol` for a table `security`.
+/// unquoted `security.protocol` for a table `security`. An error is the key and the value
+/// that is none of one line.
 fn flatten(
     key: &str,
     before: &str,
     table: toml::Table,
     into: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), (String, toml::Value)> {
     for (name, value) in table {
         let name = format!("{before}{name}");
         match value {
             toml::Value::Table(inner) => flatten(key, &format!("{name}."), inner, into)?,
             value => match plain(&value) {
                 Some(text) if !text.contains('\n') => into.push(format!("{name}={text}")),
-                _ => return Err(not_plain(&format!("{key}.{name}"), &value)),
+                _ => return Err((format!("{key}.{name}"), value)),
             },
         }
     }
     Ok(())
 }
 
-fn not_plain(key: &str, value: &toml::Value) -> String {
-    let kind = value.type_str();
-    format!("'{key}' must be a text of one line, a number or true/false, not a {kind}, in ")
+fn not_plain(key: &str, value: &toml::Value, path: &Path) -> String {
+    let (kind, shown) = (value.type_str(), path.display());
+    format!("'{key}' in {shown} must be a text of one line, a number or true/false, not: {kind}")
 }
 
 fn plain(value: &toml::Value) -> Option<String> {

@@ -8,9 +8,8 @@ use common::{Clock, Mishaps, SystemClock};
 use consumer::application::{Dispatcher, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
 use http_api::{ApiState, HttpMetrics, Readiness};
-use producer::application::{Alerts, DirectoryAdmin, Warnings};
-use producer::domain::resolve;
-use producer::metrics::{AlertMetrics, WarningMetrics};
+use producer::application::{Alerts, DirectoryAdmin};
+use producer::metrics::AlertMetrics;
 use producer::ports::DirectoryStore;
 use prometheus_client::registry::Registry;
 use sqlite::{Store, Synchronous};
@@ -19,7 +18,8 @@ use tokio::task::JoinHandle;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::listening::{self, AcceptingEnds, DRAIN_DEADLINE};
-use super::{bind, delivery, destinations::OfThisProcess, shutdown::Shutdown, warning::Warning};
+use super::warning::{self, Warning};
+use super::{bind, delivery, destinations::OfThisProcess, shutdown::Shutdown};
 use crate::cli::failure::Failure;
 use crate::config::settings::EmbeddedSettings;
 
@@ -69,9 +69,14 @@ impl Service {
     pub(super) async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let readiness = Readiness::default();
         let mut registry = listening::registry(&self.dropped_log_lines);
+        let ports = warning::Ports {
+            directory: self.store.directory.clone(),
+            queue: self.store.queue.clone(),
+            clock: self.clock.clone(),
+        };
         let warning = Warning::begin(
-            self.warnings(&mut registry),
-            self.store.reserve_in_use.clone(),
+            warning::warnings(&self.settings.warnings, ports, &mut registry),
+            Some(self.store.reserve_in_use.clone()),
         );
         let (dispatcher, delivery_metrics) = self.dispatcher(warning.mishaps())?;
         delivery_metrics.register(&mut registry);
@@ -119,27 +124,6 @@ impl Service {
             Ok(Err(error)) => Err(Failure::BadInput(error.to_string())),
             Err(error) => Err(Failure::BadInput(format!("delivering ended: {error}"))),
         }
-    }
-
-    /// What warns the operators, where there are any.
-    fn warnings(&self, registry: &mut Registry) -> Option<Warnings> {
-        let target = self.settings.warnings.ops_target.clone()?;
-        let metrics = WarningMetrics::default();
-        metrics.register(registry);
-        let targets = [target.as_str().into()];
-        if resolve(&self.store.directory.snapshot(), &targets).user_count == 0 {
-            tracing::warn!(
-                target = target.as_str(),
-                "nobody has the name that --ops-target gives, so nobody would be warned"
-            );
-        }
-        Some(Warnings::new(
-            target,
-            self.store.directory.clone(),
-            self.store.queue.clone(),
-            self.clock.clone(),
-            metrics,
-        ))
     }
 
     fn dispatcher(

@@ -3,10 +3,48 @@
 use std::sync::Arc;
 
 use common::mishap::Unheard;
-use common::{Mishap, Mishaps};
+use common::{Clock, Mishap, Mishaps};
 use producer::application::Warnings;
+use producer::domain::resolve;
+use producer::metrics::WarningMetrics;
+use producer::ports::{AlertQueue, DirectoryStore};
+use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+
+use crate::config::settings::WarningSettings;
+
+/// The ports that warnings work with.
+pub(super) struct Ports {
+    pub(super) directory: Arc<dyn DirectoryStore>,
+    pub(super) queue: Arc<dyn AlertQueue>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// What warns the operators, where the settings name any.
+pub(super) fn warnings(
+    settings: &WarningSettings,
+    ports: Ports,
+    registry: &mut Registry,
+) -> Option<Warnings> {
+    let target = settings.ops_target.clone()?;
+    let metrics = WarningMetrics::default();
+    metrics.register(registry);
+    let targets = [target.as_str().into()];
+    if resolve(&ports.directory.snapshot(), &targets).user_count == 0 {
+        tracing::warn!(
+            target = target.as_str(),
+            "nobody has the name that --ops-target gives, so nobody would be warned"
+        );
+    }
+    Some(Warnings::new(
+        target,
+        ports.directory,
+        ports.queue,
+        ports.clock,
+        metrics,
+    ))
+}
 
 /// The task that warns, if anybody is to be warned.
 pub(super) struct Warning {
@@ -15,11 +53,17 @@ pub(super) struct Warning {
 }
 
 impl Warning {
-    /// Begins to warn through `warnings`; of the disk too, once its reserve is in use.
-    pub(super) fn begin(warnings: Option<Warnings>, reserve_in_use: watch::Receiver<bool>) -> Self {
+    /// Begins to warn through `warnings`; of the disk too, where there is a reserve, once
+    /// that is in use.
+    pub(super) fn begin(
+        warnings: Option<Warnings>,
+        reserve_in_use: Option<watch::Receiver<bool>>,
+    ) -> Self {
         let warnings = warnings.map(Arc::new);
         let running = warnings.clone().map(|warnings| {
-            tokio::spawn(watch_reserve(warnings.clone(), reserve_in_use));
+            if let Some(in_use) = reserve_in_use {
+                tokio::spawn(watch_reserve(warnings.clone(), in_use));
+            }
             let (end, ended) = oneshot::channel();
             let ended = async {
                 // An error means that nobody can end it any more: it has ended.

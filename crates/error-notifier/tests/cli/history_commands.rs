@@ -113,6 +113,29 @@ fn an_alert_is_shown_with_all_pages_of_its_deliveries() {
 }
 
 #[test]
+fn a_delivery_in_a_digest_is_shown_with_it_and_with_how_many_it_carries() {
+    const DIGEST: &str = "7b1c2f0e-92ab-5c0d-8e55-0f6a1d2c3b4a";
+    let mut delivery = delivery();
+    delivery["digest"] = json!({"id": DIGEST, "state": "delivered", "deliveries": 37});
+    let mut trimmed = delivery.clone();
+    trimmed["digest"] = json!({"id": DIGEST, "state": "delivered"});
+    let mut alert = alert();
+    alert["deliveries"] = json!([delivery, trimmed]);
+    let (ended, _) = run(&["alert", "show", ALERT], vec![Answer::data(alert)]);
+    let rows: Vec<_> = ended.stdout.lines().rev().take(2).collect();
+    assert!(
+        rows[1].contains(&format!("{DIGEST} of 37  {DELIVERY}")),
+        "{}",
+        rows[1]
+    );
+    assert!(
+        rows[0].contains(&format!("{DIGEST}        {DELIVERY}")),
+        "{}",
+        rows[0]
+    );
+}
+
+#[test]
 fn cancelling_tells_how_many() {
     for (data, expected) in [
         (json!({"cancelled": 3, "sending": 0}), "cancelled: 3\n"),
@@ -210,11 +233,15 @@ fn dead_letters_are_listed_with_their_reasons() {
 
 #[test]
 fn a_dead_letter_is_shown_with_its_attempts() {
+    let mut letter = letter();
+    letter["digest"] = json!({"id": ALERT, "state": "dead", "deliveries": 3});
     let (ended, requests) = run(
         &["dead-letter", "show", DELIVERY],
-        vec![Answer::data(letter())],
+        vec![Answer::data(letter)],
     );
     assert_eq!(requests[0].line, format!("GET /v1/deliveries/{DELIVERY}"));
+    let digest = format!("digest    {ALERT} of 3\n");
+    assert!(ended.stdout.contains(&digest), "{}", ended.stdout);
     let last = ended.stdout.lines().last().unwrap();
     assert_eq!(
         last,

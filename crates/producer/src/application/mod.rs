@@ -6,9 +6,11 @@ pub mod keyed_queue;
 pub mod remote_control;
 pub mod transfer;
 pub mod warnings;
+pub mod watched_history;
 
 pub use alerts::{AlertReceipt, AlertRequest, Alerts, Preview};
 pub use directory::DirectoryAdmin;
 pub use keyed_queue::KeyedQueue;
 pub use remote_control::RemoteControl;
 pub use warnings::Warnings;
+pub use watched_history::WatchedHistory;

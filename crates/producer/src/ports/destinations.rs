@@ -23,6 +23,22 @@ pub trait Destinations: Send + Sync {
     ) -> Result<StatusPage, DestinationsError>;
 }
 
+/// The destinations of a process that delivers nothing: it cannot say how they stand.
+#[derive(Clone, Copy, Debug)]
+pub struct OfNobody;
+
+#[async_trait]
+impl Destinations for OfNobody {
+    async fn status(
+        &self,
+        _filter: StatusFilter,
+        _after: Option<DestinationId>,
+        _limit: usize,
+    ) -> Result<StatusPage, DestinationsError> {
+        Err(DestinationsError::NobodyDelivers)
+    }
+}
+
 /// Why nobody can say how destinations stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DestinationsError {

@@ -16,7 +16,7 @@ pub use control::{
     Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection, Stage,
 };
 pub use control_store::{ControlStore, Ended, OpenAlert, OpenDelivery, ReplayClaim};
-pub use destinations::{Destinations, DestinationsError};
+pub use destinations::{Destinations, DestinationsError, OfNobody};
 pub use directory::{DirectoryStore, Executed, Mode, StoreError};
 pub use history::{
     AlertDetail, AlertFilter, AlertPage, AlertSummary, AttemptRecord, AttemptResult, DeadLetter,
@@ -26,4 +26,6 @@ pub use history::{
 pub use keys::{Claim, IdempotencyKeys, KeysError};
 pub use publisher::{AlertPublisher, PublishError};
 pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
-pub use record::{AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, SAME_ALERT_WITHIN};
+pub use record::{
+    AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, Recorded, SAME_ALERT_WITHIN,
+};

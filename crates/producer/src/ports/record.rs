@@ -1,5 +1,7 @@
 //! Writing the history, where it is made of what the queue tells.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use common::wire::{AlertBody, AlertRecord, OutcomeRecord};
 
@@ -18,6 +20,23 @@ pub trait HistoryWriter: Send + Sync {
     /// a crash or by another process, changes nothing and is told of once. Of an alert
     /// id that comes again within [`SAME_ALERT_WITHIN`] the first counts.
     async fn record(&self, batch: Batch) -> Result<(), RecordError>;
+
+    /// How far each log is recorded.
+    async fn recorded(&self) -> Result<Recorded, RecordError>;
+
+    /// Forgets that a log of outcomes is recorded up to `next`, since it is another log by
+    /// now, and begins with its first record. Changes nothing where the log is recorded up
+    /// to another place.
+    async fn begin_anew(&self, log: u32, next: u64) -> Result<(), RecordError>;
+}
+
+/// How far each log is recorded: the place after the last record, where there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The log of alerts.
+    pub alerts: Option<u64>,
+    /// The logs of outcomes.
+    pub outcomes: BTreeMap<u32, u64>,
 }
 
 /// Within how many sequence numbers the same alert id names the same alert.

@@ -5,7 +5,7 @@ use common::{
     AlertId, DeliveryId, DestinationId, Severity, UtcMillis,
     wire::{OutcomePart, OutcomeRecord, Place, VERSION},
 };
-use producer::ports::OutcomeEntry;
+use producer::ports::{OutcomeEntry, Recorded as Positions};
 use uuid::Uuid;
 
 use super::*;
@@ -31,6 +31,14 @@ impl HistoryWriter for Writer {
             return Err(RecordError::Failed("it cannot be written".into()));
         }
         self.taken.lock().unwrap().extend(positions);
+        Ok(())
+    }
+
+    async fn recorded(&self) -> Result<Positions, RecordError> {
+        Ok(Positions::default())
+    }
+
+    async fn begin_anew(&self, _log: u32, _next: u64) -> Result<(), RecordError> {
         Ok(())
     }
 }

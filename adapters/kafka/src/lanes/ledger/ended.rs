@@ -61,6 +61,11 @@ impl Since {
         }
     }
 
+    /// Whether its last word is that it was replayed.
+    pub(super) fn is_replayed(&self, place: Place) -> bool {
+        matches!(self.last.get(&place), Some((Word::Replayed, _)))
+    }
+
     /// All that have ended, with the offsets of the outcomes that say so.
     pub(super) fn ended(&self) -> impl Iterator<Item = (Place, u64)> {
         let words = self.last.iter();

@@ -86,12 +86,16 @@ impl Ledger {
             })
     }
 
-    /// From here on the consumer begins no request of these.
+    /// From here on the consumer begins no request of these. One that was replayed
+    /// meanwhile is another delivery by now, and stays in its line.
     fn tell_cancelled(&mut self) -> Vec<LeaseKey> {
         let untold = std::mem::take(&mut self.untold);
         for key in &untold {
             let place = place_of(*key);
-            if !self.sending.contains_key(&place)
+            let entry = self.live.get(&place);
+            let is_withdrawn = entry.is_some_and(|entry| matches!(entry.stage, Stage::Withdrawn));
+            if is_withdrawn
+                && !self.sending.contains_key(&place)
                 && let Some(entry) = self.live.remove(&place)
             {
                 self.forget_content(entry.content);

@@ -71,6 +71,10 @@ impl Ledger {
         for (place, outcome) in since.ended() {
             ended.insert(place, outcome);
         }
+        // Left by a life that has ended: the owner died before the replay's row was there.
+        let (buried_late, rows): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|row| since.is_replayed(row.place) && row.progress.replayed_at.is_none());
         let alive: BTreeSet<Place> = rows.iter().map(|row| row.place).collect();
         let replays = since.replays().map(|(place, offset, outcome)| {
             let is_pending = since.end_of(place).is_none() && !alive.contains(&place);
@@ -95,7 +99,8 @@ impl Ledger {
             sending: HashMap::new(),
             outcomes: start.outcomes_end,
             high: start.high,
-            freed: Vec::new(),
+            // The replay's row takes their place.
+            freed: buried_late.iter().map(|row| row.slot).collect(),
         };
         ledger.take_over(rows, since);
         ledger

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{GenericClient, Transaction};
+use producer::ports::Recorded;
 
 use crate::error::Failure;
 
@@ -15,18 +16,51 @@ pub(super) struct Logs {
     moved: Vec<i32>,
 }
 
+/// How far each log is recorded.
+pub(super) async fn recorded(client: &impl GenericClient) -> Result<Recorded, Failure> {
+    let next = next_places(client).await?;
+    let outcomes = next.iter().filter_map(|(log, next)| {
+        let log = u32::try_from(*log).ok()?;
+        Some((log, *next))
+    });
+    Ok(Recorded {
+        alerts: next.get(&ALERTS).copied(),
+        outcomes: outcomes.collect(),
+    })
+}
+
+/// Forgets how far a log of outcomes is recorded, where that is up to `next`.
+pub(super) async fn forget(
+    transaction: &Transaction<'_>,
+    log: u32,
+    next: u64,
+) -> Result<(), Failure> {
+    let statement = transaction
+        .prepare_cached("DELETE FROM history_log WHERE log = $1 AND next = $2")
+        .await?;
+    let log = i32::try_from(log).unwrap_or(i32::MAX);
+    transaction
+        .execute(&statement, &[&log, &(next as i64)])
+        .await?;
+    Ok(())
+}
+
+async fn next_places(client: &impl GenericClient) -> Result<BTreeMap<i32, u64>, Failure> {
+    let statement = client
+        .prepare_cached("SELECT log, next FROM history_log")
+        .await?;
+    let rows = client.query(&statement, &[]).await?;
+    let next = rows.iter().map(|row| {
+        let next: i64 = row.try_get(1)?;
+        Ok((row.try_get(0)?, next as u64))
+    });
+    Ok(next.collect::<Result<_, tokio_postgres::Error>>()?)
+}
+
 impl Logs {
     pub(super) async fn read(transaction: &Transaction<'_>) -> Result<Self, Failure> {
-        let statement = transaction
-            .prepare_cached("SELECT log, next FROM history_log")
-            .await?;
-        let rows = transaction.query(&statement, &[]).await?;
-        let next = rows.iter().map(|row| {
-            let next: i64 = row.try_get(1)?;
-            Ok((row.try_get(0)?, next as u64))
-        });
         Ok(Self {
-            next: next.collect::<Result<_, tokio_postgres::Error>>()?,
+            next: next_places(transaction).await?,
             moved: Vec::new(),
         })
     }

@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use common::wire::Place;
 use deadpool_postgres::Transaction;
-use producer::ports::{Batch, HistoryWriter, OutcomeEntry, RecordError};
+use producer::ports::{Batch, HistoryWriter, OutcomeEntry, RecordError, Recorded};
 
 use tokio::time::timeout;
 
 use self::{blocks::Blocks, ledger::Ledger, logs::Logs};
-use super::{PostgresHistory, answered, feed::Entry, lock::Lock};
+use super::{ANSWER, PostgresHistory, answered, feed::Entry, lock::Lock};
 use crate::error::Failure;
 
 pub(crate) use self::telling::FEED;
@@ -48,10 +48,34 @@ impl HistoryWriter for PostgresHistory {
         if recorded.is_ok() {
             self.metrics.recorded(alerts, outcomes, begun.elapsed());
         }
-        recorded.map_err(|failure| match failure {
+        Ok(recorded?)
+    }
+
+    async fn recorded(&self) -> Result<Recorded, RecordError> {
+        let client = self.client().await?;
+        let found = timeout(ANSWER, logs::recorded(&client)).await;
+        Ok(answered(client, found)?)
+    }
+
+    async fn begin_anew(&self, log: u32, next: u64) -> Result<(), RecordError> {
+        let mut client = self.client().await?;
+        let forgetting = timeout(ANSWER, async {
+            let transaction = client.transaction().await?;
+            Lock::take(&transaction).await?;
+            logs::forget(&transaction, log, next).await?;
+            Ok(transaction.commit().await?)
+        });
+        let forgetting = forgetting.await;
+        Ok(answered(client, forgetting)?)
+    }
+}
+
+impl From<Failure> for RecordError {
+    fn from(failure: Failure) -> Self {
+        match failure {
             Failure::Away(reason) => RecordError::Unavailable(reason),
             Failure::Failed(reason) => RecordError::Failed(reason),
-        })
+        }
     }
 }
 

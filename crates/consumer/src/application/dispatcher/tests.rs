@@ -571,6 +571,8 @@ async fn requests_wait_for_the_limits_that_dispatchers_share() {
     let limits = Some(Limits::new(2, 2));
     let bench = Bench::limited(FakeQueue::default(), EngineSettings::default(), limits);
     bench.offer((1..=5).map(|n| lease(n, &format!("hang{n}"))));
+    // The clock moves once nothing else can happen.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     bench.channel.gate.add_permits(5);
     bench.queue.until_settled(5).await;
     assert_eq!(bench.channel.most_under_way.load(Ordering::SeqCst), 2);

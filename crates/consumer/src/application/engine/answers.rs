@@ -49,6 +49,9 @@ impl Engine {
             patience,
             now,
         );
+        if let Some(bucket) = &mut lane.bucket {
+            bucket.arrived(now.mono);
+        }
         if let (Answer::Refused(refusal), Some(bucket)) = (&answered.answer, &mut lane.bucket)
             && refusal.fault == Fault::Destination
             && refusal.retry_after.is_some()

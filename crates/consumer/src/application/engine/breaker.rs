@@ -183,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn failures_in_a_row_are_counted() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.failures(), 0);
+        assert_eq!((breaker.fail("a"), breaker.fail("a")), (1, 2));
+        assert_eq!(breaker.failures(), 2);
+    }
+
+    #[test]
     fn an_open_breaker_lets_one_probe_through_when_its_time_has_come() {
         let mut breaker = Breaker::default();
         assert!(breaker.admits());

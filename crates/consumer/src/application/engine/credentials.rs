@@ -423,6 +423,22 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_is_remembered_until_it_ended_before_all_that_is_asked_for() {
+        let mut credentials = refused();
+        assert!(credentials.succeeded(ONE, lane(1), seconds(30)));
+        credentials.forget_outages(seconds(30));
+        assert_eq!(
+            credentials.barred(ONE, Duration::ZERO, seconds(99)),
+            seconds(20)
+        );
+        credentials.forget_outages(seconds(31));
+        assert_eq!(
+            credentials.barred(ONE, Duration::ZERO, seconds(99)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
     fn when_its_time_has_come_one_lane_is_asked_for_the_probe() {
         let mut credentials = refused();
         (1..=3).for_each(|id| credentials.wait(ONE, lane(id)));

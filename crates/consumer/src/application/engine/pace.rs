@@ -111,6 +111,17 @@ impl Bucket {
             self.full_at = self.full_at.max(nanos(now)).saturating_add(self.interval);
         }
     }
+
+    /// The message that was counted last has been answered. The destination counts it
+    /// from its arrival, which was by now at the latest; so do we, since one that
+    /// travels faster would else come too early for what the destination allows. That
+    /// matters where the bucket was full before, and slows nobody down in the long run.
+    pub(super) fn arrived(&mut self, now: Duration) {
+        if self.interval > 0 {
+            let counted_now = nanos(now).saturating_add(self.interval);
+            self.full_at = self.full_at.max(counted_now);
+        }
+    }
 }
 
 fn nanos(span: Duration) -> u64 {
@@ -141,6 +152,17 @@ mod tests {
         assert_eq!(bucket.ready_at(), start + Duration::from_secs(1));
         bucket.take(start + Duration::from_secs(1));
         assert_eq!(bucket.ready_at(), start + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_travelled_slowly_is_counted_from_its_answer() {
+        let mut bucket = bucket(1.0, 2);
+        let millis = Duration::from_millis;
+        bucket.take(millis(100));
+        bucket.arrived(millis(130));
+        bucket.take(millis(130));
+        bucket.arrived(millis(140));
+        assert_eq!(bucket.ready_at(), millis(1130));
     }
 
     #[test]
@@ -216,6 +238,28 @@ mod tests {
                     let allowed = f64::from(burst) + rate * (*to - *from).as_secs_f64();
                     prop_assert!((last - first + 1) as f64 <= allowed + 1e-6);
                 }
+            }
+        }
+
+        #[test]
+        fn a_destination_of_that_pace_never_has_to_refuse_however_long_messages_travel(
+            rate in 0.1f64..1000.0,
+            burst in 1u32..20,
+            steps in prop::collection::vec(
+                (0u64..3_000_000_000, 0u64..200_000_000, 0u64..200_000_000),
+                1..60,
+            ),
+        ) {
+            let (mut bucket, mut theirs) = (bucket(rate, burst), bucket(rate, burst));
+            let mut now = Duration::ZERO;
+            for (pause, there, back) in steps {
+                now = (now + Duration::from_nanos(pause)).max(bucket.ready_at());
+                bucket.take(now);
+                now += Duration::from_nanos(there);
+                prop_assert!(theirs.ready_at() <= now);
+                theirs.take(now);
+                now += Duration::from_nanos(back);
+                bucket.arrived(now);
             }
         }
 

@@ -127,6 +127,9 @@ pub(crate) struct ProducerSettings {
     pub(crate) retention: Duration,
 
     #[command(flatten)]
+    pub(crate) warnings: WarningSettings,
+
+    #[command(flatten)]
     pub(crate) http: HttpSettings,
 
     #[command(flatten)]

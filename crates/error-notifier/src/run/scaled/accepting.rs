@@ -3,23 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use common::mishap::Unheard;
-use common::status::{StatusFilter, StatusPage};
-use common::{Clock, DestinationId, SystemClock};
+use common::{Clock, SystemClock};
 use http_api::{ApiState, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
-use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl};
+use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl, WatchedHistory};
 use producer::metrics::AlertMetrics;
-use producer::ports::{Destinations, DestinationsError};
+use producer::ports::Destinations;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::cluster::{self, Opened};
 use crate::cli::failure::Failure;
-use crate::config::settings::{DatabaseSettings, WaitSettings};
+use crate::config::settings::{DatabaseSettings, WaitSettings, WarningSettings};
+use crate::run::warning::{self, Warning};
 
 /// How long what was published may take to be acknowledged at the end.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -29,6 +27,9 @@ pub(super) struct Parts<'a> {
     pub(super) database: &'a DatabaseSettings,
     pub(super) wait: &'a WaitSettings,
     pub(super) retention: Duration,
+    pub(super) warnings: &'a WarningSettings,
+    /// What the parts count is registered here.
+    pub(super) registry: &'a mut Registry,
     pub(super) queue: (kafka::Settings, Arc<Sealer>),
 }
 
@@ -38,7 +39,9 @@ pub(super) struct Accepting {
     pub(super) clock: Arc<dyn Clock>,
     database: Postgres,
     publisher: Arc<Publisher>,
-    feed_metrics: FeedMetrics,
+    /// The publisher, with the keys beside it.
+    alerts: Arc<KeyedQueue>,
+    warning: Warning,
     feeding: JoinHandle<Result<(), kafka::OpenError>>,
     end_feed: watch::Sender<bool>,
 }
@@ -85,13 +88,26 @@ impl Accepting {
             queue.cluster.clone(),
         );
         let publisher = Arc::new(publisher.map_err(bad)?);
+        let alerts = KeyedQueue::new(publisher.clone(), database.keys.clone());
+        let alerts = Arc::new(alerts);
+        let ports = warning::Ports {
+            directory: database.directory.clone(),
+            queue: alerts.clone(),
+            clock: clock.clone(),
+        };
+        let warnings = warning::warnings(parts.warnings, ports, parts.registry);
+        let warning = Warning::begin(warnings, None);
         let feed_metrics = FeedMetrics::default();
+        feed_metrics.register(parts.registry);
         let feed = HistoryFeed::new(
             &queue.settings,
             queue.sealer.clone(),
-            database.history.clone(),
+            Arc::new(WatchedHistory::new(
+                database.history.clone(),
+                warning.mishaps(),
+            )),
             clock.clone(),
-            feed_metrics.clone(),
+            feed_metrics,
         );
         let (end_feed, mut ended) = watch::channel(false);
         let feeding = tokio::spawn(async move {
@@ -106,7 +122,8 @@ impl Accepting {
             clock,
             database,
             publisher,
-            feed_metrics,
+            alerts,
+            warning,
             feeding,
             end_feed,
         })
@@ -118,21 +135,20 @@ impl Accepting {
         mut registry: Registry,
         readiness: Readiness,
         log_http: LogHttp,
+        destinations: Arc<dyn Destinations>,
     ) -> ApiState {
         let alert_metrics = AlertMetrics::default();
         alert_metrics.register(&mut registry);
         let http_metrics = HttpMetrics::default();
         http_metrics.register(&mut registry);
-        self.feed_metrics.register(&mut registry);
         self.database.metrics.register(&mut registry);
         let directory = self.database.directory.clone();
-        let queue = KeyedQueue::new(self.publisher.clone(), self.database.keys.clone());
         let alerts = Alerts::new(
             directory.clone(),
-            Arc::new(queue),
+            self.alerts.clone(),
             self.clock.clone(),
             alert_metrics,
-            Arc::new(Unheard),
+            self.warning.mishaps(),
         );
         let control = RemoteControl::new(
             self.database.history.clone(),
@@ -145,7 +161,7 @@ impl Accepting {
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.database.history.clone(),
             control: Arc::new(control),
-            destinations: Arc::new(OfNobody),
+            destinations,
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,
@@ -156,6 +172,8 @@ impl Accepting {
 
     /// Ends what runs, in order.
     pub(super) async fn close(self) {
+        // What went wrong until now is told while the queue still accepts.
+        self.warning.end().await;
         self.publisher.flush(FLUSH).await;
         self.end_feed.send_replace(true);
         match self.feeding.await {
@@ -164,20 +182,5 @@ impl Accepting {
             Err(error) => tracing::error!(%error, "the feed of the history ended"),
         }
         self.database.close();
-    }
-}
-
-/// A producer delivers nothing, so it cannot say how destinations stand.
-struct OfNobody;
-
-#[async_trait]
-impl Destinations for OfNobody {
-    async fn status(
-        &self,
-        _filter: StatusFilter,
-        _after: Option<DestinationId>,
-        _limit: usize,
-    ) -> Result<StatusPage, DestinationsError> {
-        Err(DestinationsError::NobodyDelivers)
     }
 }

@@ -61,6 +61,7 @@ pub(super) async fn open(
     let bad = |error: kafka::OpenError| Failure::BadInput(error.to_string());
     let cluster = Cluster::find(&settings, wait).await.map_err(bad)?;
     let limits = kafka::prepare(&settings, &cluster).await.map_err(bad)?;
+    kafka::check_keys(&settings, &sealer).await.map_err(bad)?;
     Ok(Opened {
         settings,
         sealer,

@@ -54,6 +54,7 @@ pub(crate) fn consumer(settings: ConsumerSettings) -> Result<(), Failure> {
                 readiness,
                 health: Arc::new(move || health.check()),
                 registry: Arc::new(registry),
+                destinations: lanes.inspectors(),
             };
             standby.put_in(http_api::operations_router(
                 operations,

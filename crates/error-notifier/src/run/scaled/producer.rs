@@ -1,9 +1,12 @@
 //! `producer`: the API over PostgreSQL and Kafka.
 
+use std::sync::Arc;
+
 use http_api::{Readiness, Standby};
+use producer::ports::OfNobody;
 
 use super::accepting::{Accepting, Parts};
-use super::cluster;
+use super::{cluster, delivering};
 use crate::cli::failure::Failure;
 use crate::config::settings::ProducerSettings;
 use crate::run::listening::{self, AcceptingEnds};
@@ -31,22 +34,33 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
                 listening::server(&settings.http),
                 ends.clone().wait(),
             ));
+            let mut registry = listening::registry(&dropped);
             let opened = tokio::select! {
                 opened = Accepting::open(Parts {
                     database: &settings.database,
                     wait: &settings.wait,
                     retention: settings.retention,
+                    warnings: &settings.warnings,
+                    registry: &mut registry,
                     queue,
                 }) => opened?,
                 () = shutdown.begun() => return Ok(()),
             };
-            let registry = listening::registry(&dropped);
             let log_http = listening::log_http(settings.log_http);
-            standby.put_in(http_api::router(opened.api(registry, readiness, log_http)));
+            let destinations = Arc::new(OfNobody);
+            standby.put_in(http_api::router(opened.api(
+                registry,
+                readiness,
+                log_http,
+                destinations,
+            )));
             tracing::info!("ready");
-            let _ = serving.await;
+            // Whoever reads the deliveries may be no consumer of ours, so producers fan out too.
+            let fan_out = delivering::fan_out(&opened.queue, opened.clock.clone());
+            let (fanned_out, served) = tokio::join!(fan_out.run(ends.wait()), serving);
+            let _ = served;
             opened.close().await;
-            Ok(())
+            fanned_out.map_err(|error| Failure::BadInput(error.to_string()))
         }
     })
 }

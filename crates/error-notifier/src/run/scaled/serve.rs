@@ -33,16 +33,18 @@ pub(in crate::run) async fn serve(
         listening::server(&embedded.http),
         ends.clone().wait(),
     ));
+    let mut registry = listening::registry(&dropped);
     let accepting = tokio::select! {
         opened = Accepting::open(Parts {
             database: &settings.database,
             wait: &settings.wait,
             retention: embedded.history.retention,
+            warnings: &embedded.warnings,
+            registry: &mut registry,
             queue,
         }) => opened?,
         () = shutdown.begun() => return Ok(()),
     };
-    let mut registry = listening::registry(&dropped);
     let how = How {
         slack_url: &embedded.slack_url,
         delivery: &embedded.delivery,
@@ -57,9 +59,12 @@ pub(in crate::run) async fn serve(
     )?;
     let fan_out = delivering::fan_out(&accepting.queue, accepting.clock.clone());
     let log_http = listening::log_http(embedded.log_http);
-    standby.put_in(http_api::router(
-        accepting.api(registry, readiness, log_http),
-    ));
+    standby.put_in(http_api::router(accepting.api(
+        registry,
+        readiness,
+        log_http,
+        lanes.inspectors(),
+    )));
     tracing::info!("ready");
     let (delivered, served) = tokio::join!(delivering::deliver(fan_out, lanes, ends), serving);
     let _ = served;

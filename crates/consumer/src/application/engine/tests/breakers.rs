@@ -188,7 +188,11 @@ fn limits_on_several_lanes_of_one_credential_slow_all_of_them() {
         sent += bench.accept_all().len();
     }
     let span = bench.now.mono - begun;
-    assert!(span >= seconds(3), "ten messages in {span:?}");
+    // Five went in less than a second, so half of five a second is left.
+    assert!(
+        (seconds(3)..=seconds(5)).contains(&span),
+        "ten messages in {span:?}"
+    );
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn a_credential_that_is_refused_is_told_of_and_so_is_its_being_well() {
     let of = BreakerOf::Credential(CredentialId(1));
     assert_eq!(bench.changes.len(), 1, "the second says nothing new");
     assert_eq!(bench.changes[0].of, of);
+    assert_eq!(&*bench.changes[0].error, "broken");
     pass_to_next_send(&mut bench);
     bench.accept_all();
     let last = bench.changes.last().unwrap();

@@ -102,6 +102,19 @@ fn a_digest_is_not_sent_before_it_is_recorded() {
 }
 
 #[test]
+fn a_digest_that_may_go_takes_the_room_of_one_request() {
+    let mut bench = Bench::new(EngineSettings {
+        max_in_flight: 1,
+        ..digesting()
+    });
+    bench.receive(numbered(1..=4, Severity::Normal));
+    bench.accept_all();
+    bench.receive(numbered(11..=22, Severity::Normal));
+    bench.pass(seconds(1));
+    assert_eq!(bench.sent(), 11);
+}
+
+#[test]
 fn a_digest_takes_the_high_ones_first_and_is_led_by_one() {
     let mut bench = Bench::new(digesting());
     bench.receive(numbered(1..=4, Severity::Normal));

@@ -30,6 +30,18 @@ pub(super) struct Membership {
     changes: UnboundedSender<Change>,
     /// The progress to commit when the partition is given up.
     acks: Mutex<Option<Arc<Acks>>>,
+    turn: Mutex<Turn>,
+}
+
+/// What the group waits for before it can be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// For nothing.
+    Settled,
+    /// For the task, which was told of an assignment, and must say where it begins.
+    Awaited,
+    /// The task has ended.
+    Leaving,
 }
 
 impl Membership {
@@ -39,7 +51,44 @@ impl Membership {
             topic: topic.to_owned(),
             changes,
             acks: Mutex::new(None),
+            turn: Mutex::new(Turn::Settled),
         }
+    }
+
+    /// Assigns the partition to this process, from that offset on.
+    pub(super) fn assign(&self, consumer: &impl Consumer<Self>, from: u64) -> KafkaResult<()> {
+        consumer.incremental_assign(&position(&self.topic, from)?)?;
+        self.set_turn(Turn::Settled);
+        Ok(())
+    }
+
+    /// The member is about to leave, and reads nothing any more. What it was told of and has
+    /// not taken over it takes now, since a group that waits for that cannot be left.
+    pub(super) fn leave(&self, consumer: &impl Consumer<Self>) {
+        self.follow(None);
+        if self.set_turn(Turn::Leaving) != Turn::Awaited {
+            return;
+        }
+        let mut partition = TopicPartitionList::with_capacity(1);
+        partition.add_partition(&self.topic, 0);
+        if let Err(error) = consumer.incremental_assign(&partition) {
+            tracing::warn!(%error, "the fan-out's group cannot be left");
+        }
+    }
+
+    /// Answers what it was.
+    fn set_turn(&self, turn: Turn) -> Turn {
+        let mut own = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut own, turn)
+    }
+
+    /// Whether the task is there to be told of an assignment, which it must answer.
+    fn awaits_the_task(&self) -> bool {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if *turn != Turn::Leaving {
+            *turn = Turn::Awaited;
+        }
+        *turn == Turn::Awaited
     }
 
     /// What is to be committed at the end of the membership.
@@ -88,7 +137,9 @@ impl ConsumerContext for Membership {
         partitions: &mut TopicPartitionList,
     ) {
         let (done, change) = match what {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if partitions.count() > 0 => {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
+                if partitions.count() > 0 && self.awaits_the_task() =>
+            {
                 (Ok(()), Some(Change::Assigned))
             }
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {

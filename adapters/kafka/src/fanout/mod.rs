@@ -101,7 +101,7 @@ impl FanOut {
             let (changes, changed) = unbounded_channel();
             let consumer = self.join(changes)?;
             let end = self.session(&consumer, changed, stop.as_mut()).await;
-            consumer.context().follow(None);
+            consumer.context().leave(&*consumer);
             // It leaves the group, which takes a round trip.
             let left = spawn_blocking(move || drop(consumer));
             let pause = match end {
@@ -225,7 +225,7 @@ impl FanOut {
         let topic = &self.outputs.topics.alerts;
         let writer = Writer::begin(&writer::config(&self.settings), self.outputs.clone(), from)?;
         consumer.context().follow(Some(writer.acks().clone()));
-        consumer.incremental_assign(&position(topic, log.first())?)?;
+        consumer.context().assign(&**consumer, log.first())?;
         tracing::info!(from, "this process has the fan-out");
         Ok(MyTurn {
             topic: topic.clone(),

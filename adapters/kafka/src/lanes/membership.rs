@@ -2,10 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -49,8 +46,16 @@ pub(super) struct Group {
     events: Events,
     changes: UnboundedSender<Change>,
     held: Held,
+    giving_up: Mutex<GivingUp>,
+}
+
+/// What was revoked and is not given up yet.
+#[derive(Default)]
+struct GivingUp {
+    /// Until these are given up the group cannot be left.
+    revoked: Option<TopicPartitionList>,
     /// Partitions are given up as they are revoked, since nothing is in them any more.
-    is_leaving: AtomicBool,
+    is_leaving: bool,
 }
 
 impl Group {
@@ -59,13 +64,30 @@ impl Group {
             events: Events::logged("group"),
             changes,
             held,
-            is_leaving: AtomicBool::new(false),
+            giving_up: Mutex::default(),
         }
     }
 
     /// The member is about to leave, and has ended all that it did.
-    pub(super) fn leave(&self) {
-        self.is_leaving.store(true, Ordering::SeqCst);
+    pub(super) fn leave(&self, consumer: &impl Consumer<Self>) {
+        self.giving_up().is_leaving = true;
+        self.give_up(consumer);
+    }
+
+    /// Gives up what was revoked, once nothing is under way in it.
+    pub(super) fn give_up(&self, consumer: &impl Consumer<Self>) {
+        let revoked = self.giving_up().revoked.take();
+        if let Some(partitions) = revoked
+            && let Err(error) = consumer.incremental_unassign(&partitions)
+        {
+            tracing::warn!(%error, "partitions cannot be given up");
+        }
+    }
+
+    fn giving_up(&self) -> MutexGuard<'_, GivingUp> {
+        self.giving_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, change: Change) {
@@ -95,9 +117,10 @@ impl Group {
             self.tell(Change::Lost(numbers));
             return consumer.incremental_unassign(partitions);
         }
-        if numbers.is_empty() || self.is_leaving.load(Ordering::SeqCst) {
+        if numbers.is_empty() || self.giving_up().is_leaving {
             return consumer.incremental_unassign(partitions);
         }
+        self.giving_up().revoked = Some(partitions.clone());
         self.tell(Change::Revoked(numbers));
         Ok(())
     }

@@ -148,7 +148,7 @@ impl Session {
             End::Stopped => self.commit_last().await,
             End::Failed(_) => self.lanes.values().for_each(Lane::lose),
         }
-        self.consumer.context().leave();
+        self.consumer.context().leave(&*self.consumer);
         lock(&self.held).clear();
         end
     }
@@ -244,13 +244,7 @@ impl Session {
             }
             lock(&self.held).remove(number);
         }
-        let mut list = TopicPartitionList::with_capacity(numbers.len());
-        for number in &numbers {
-            list.add_partition(&self.shared.topics.deliveries, *number);
-        }
-        if let Err(error) = self.consumer.incremental_unassign(&list) {
-            tracing::warn!(%error, "partitions cannot be given up");
-        }
+        self.consumer.context().give_up(&*self.consumer);
         self.health.has(self.lanes.len());
     }
 

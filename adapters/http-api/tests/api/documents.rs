@@ -63,10 +63,10 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     GET /v1/users/{id}/destinations: 200 400 404 500
     GET /v1/users/{id}/destinations/{destinationId}: 200 400 404 500
     POST /v1/alerts: 200 400 408 413 415 422 500 503
-    POST /v1/alerts/replay: 200 400 408 413 415 500 503
-    POST /v1/alerts/{id}/cancel: 200 400 404 500 503
-    POST /v1/dead-letters/replay: 200 400 408 413 415 500 503
-    POST /v1/deliveries/{id}/replay: 200 400 404 409 500 503
+    POST /v1/alerts/replay: 200 202 400 408 413 415 500 503
+    POST /v1/alerts/{id}/cancel: 200 202 400 404 500 503
+    POST /v1/dead-letters/replay: 200 202 400 408 413 415 500 503
+    POST /v1/deliveries/{id}/replay: 200 202 400 404 409 500 503
     POST /v1/directory: 200 400 408 413 415 500 503
     POST /v1/noti-groups: 201 400 404 408 409 413 415 500 503
     POST /v1/noti-groups/subscribe: 204 400 404 408 409 413 415 500 503

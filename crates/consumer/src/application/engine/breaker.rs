@@ -167,6 +167,11 @@ impl Tally {
         self.0.is_empty()
     }
 
+    /// How many lanes have answered lately.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether several lanes failed, and at least that share of those tried.
     pub(super) fn blames(&self, numerator: usize, denominator: usize) -> bool {
         let failed = self.0.iter().filter(|(_, _, failed)| *failed).count();

@@ -235,13 +235,15 @@ impl Credentials {
         // Half of those tried lately: fewer are their own fault.
         let slows = troubled.limits.blames(1, 2);
         if slows {
+            // Those in flight when the first was limited have answered, and are not in `sent`.
+            let sent = troubled.sent.0.max(troubled.limits.len() as u32);
             troubled.limits.clear();
             let span = now
                 .saturating_sub(troubled.sent.1)
                 .max(Duration::from_secs(1));
             let rate = match troubled.slow {
                 Some(slow) => slow.per_second,
-                None => f64::from(troubled.sent.0) / span.as_secs_f64(),
+                None => f64::from(sent) / span.as_secs_f64(),
             };
             let per_second = (rate / 2.0).max(LOWEST_RATE);
             troubled.slow = Some(Slow {

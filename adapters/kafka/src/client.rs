@@ -8,7 +8,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    admin::AdminClient,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
@@ -213,6 +213,7 @@ impl fmt::Debug for Events {
 #[derive(Clone)]
 pub struct Cluster {
     asking: Arc<BaseConsumer<Events>>,
+    admin: ClientConfig,
     brokers: String,
     topic: String,
 }
@@ -238,6 +239,7 @@ impl Cluster {
         let asking = reader(settings).create_with_context(context)?;
         let cluster = Self {
             asking: Arc::new(asking),
+            admin: reader(settings),
             brokers: settings.brokers.clone(),
             topic: settings.topic.clone(),
         };
@@ -286,6 +288,38 @@ impl Cluster {
         blocking(move || facts(&asking, &name, within))
             .await
             .map_err(|error| self.unreachable(&error))
+    }
+
+    /// Whether the controllers answer within that time; else why not.
+    ///
+    /// Where most of them are away, brokers go on telling what they knew last: leaders
+    /// that are dead, and replicas in sync that are not. So this asks for something that
+    /// a controller alone can answer, and that changes nothing: whether a topic that is
+    /// there could be created.
+    pub(crate) async fn is_controlled(&self, topic: &str, within: Duration) -> Result<(), String> {
+        let admin: AdminClient<DefaultClientContext> =
+            self.admin.create().map_err(|error| error.to_string())?;
+        let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
+        let options = AdminOptions::new()
+            .request_timeout(Some(within))
+            .operation_timeout(Some(within))
+            .validate_only(true);
+        let answers = admin.create_topics([&new], &options).await;
+        let refusal = answers
+            .map_err(|error| error.to_string())?
+            .into_iter()
+            .find_map(Result::err);
+        match refusal {
+            None
+            | Some((
+                _,
+                RDKafkaErrorCode::TopicAlreadyExists
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::PolicyViolation,
+            )) => Ok(()),
+            Some((_, code)) => Err(code.to_string()),
+        }
     }
 
     fn unreachable(&self, error: &KafkaError) -> OpenError {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -11,6 +11,13 @@ use crate::client::Cluster;
 
 /// How often a cluster that does not answer is asked, and how long an answer may take.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
+/// How long the controllers' answer may take, which a new connection is made for.
+const CONTROLLERS_ANSWER: Duration = Duration::from_secs(3);
+/// How long a cluster that denies a suspicion is asked again: a broker takes some seconds to
+/// notice that another is dead (`broker.session.timeout.ms`, 9 s unless set otherwise), and
+/// tells of it as if it lived until then.
+/// <https://kafka.apache.org/documentation/#brokerconfigs_broker.session.timeout.ms>
+const ASKED_FOR: Duration = Duration::from_secs(15);
 
 /// Whether alerts can be accepted now. Open until somebody has a suspicion and the
 /// cluster, when asked, confirms it; then closed until it answers again. While it is open
@@ -42,18 +49,28 @@ impl Gate {
     }
 
     /// Asks the cluster whenever there is a suspicion, until dropped. The topic must have a
-    /// leader and as many brokers in sync as an acknowledgement takes.
+    /// leader and as many brokers in sync as an acknowledgement takes, and the controllers
+    /// must be there, without which a broker does not know either.
     pub(crate) async fn watch(self: Arc<Self>, cluster: Cluster, topic: String, insync: usize) {
         loop {
             self.suspicion.notified().await;
-            while let Err(reason) = ask(&cluster, &topic, insync).await {
+            let suspected = Instant::now();
+            while suspected.elapsed() < ASKED_FOR || self.check().is_err() {
+                self.follow(ask(&cluster, &topic, insync).await);
+                tokio::time::sleep(ASKED_EVERY).await;
+            }
+        }
+    }
+
+    /// Opens or closes, as the cluster's answer has it.
+    fn follow(&self, answer: Result<(), String>) {
+        match answer {
+            Ok(()) if self.open() => tracing::info!("Kafka is back, and alerts are accepted"),
+            Ok(()) => {}
+            Err(reason) => {
                 if self.close(reason.clone()) {
                     tracing::warn!("alerts are refused until Kafka is back: {reason}");
                 }
-                tokio::time::sleep(ASKED_EVERY).await;
-            }
-            if self.open() {
-                tracing::info!("Kafka is back, and alerts are accepted");
             }
         }
     }
@@ -85,6 +102,9 @@ async fn ask(cluster: &Cluster, topic: &str, insync: usize) -> Result<(), String
             "the topic {topic} has {} brokers in sync, and {insync} must acknowledge",
             facts.in_sync
         )),
-        Some(_) => Ok(()),
+        Some(_) => cluster
+            .is_controlled(topic, CONTROLLERS_ANSWER)
+            .await
+            .map_err(|reason| format!("Kafka's controllers do not answer: {reason}")),
     }
 }

@@ -19,6 +19,7 @@ use producer::ports::{AlertPublisher, PublishError};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
     message::OwnedMessage,
     producer::{FutureProducer, FutureRecord},
 };
@@ -112,10 +113,9 @@ impl Rig {
                     "only {} of {places} deliveries are there",
                     found.len()
                 );
-                let Some(message) = reader.poll(Duration::from_millis(100)) else {
+                let Some(message) = polled(&reader) else {
                     continue;
                 };
-                let message = message.unwrap().detach();
                 let Message::Ours(record) = read_message(&message).unwrap() else {
                     continue;
                 };
@@ -140,9 +140,7 @@ impl Rig {
             let mut records = Vec::new();
             while records.len() < count {
                 assert!(began.elapsed() < HANG, "only {} of {count}", records.len());
-                if let Some(message) = reader.poll(Duration::from_millis(100)) {
-                    records.push(message.unwrap().detach());
-                }
+                records.extend(polled(&reader));
             }
             records
         });
@@ -250,6 +248,18 @@ impl RunningFanOut {
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
+    }
+}
+
+/// The next message, if there is one soon. A broker that went away meanwhile is not the
+/// reader's concern, which goes on with the others.
+fn polled(reader: &BaseConsumer) -> Option<OwnedMessage> {
+    match reader.poll(Duration::from_millis(100))? {
+        Ok(message) => Some(message.detach()),
+        Err(KafkaError::MessageConsumption(
+            RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+        )) => None,
+        Err(error) => panic!("{error}"),
     }
 }
 

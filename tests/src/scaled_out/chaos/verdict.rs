@@ -99,30 +99,28 @@ pub(super) fn judge_all(
         report
             .violations
             .push(format!("{} came twice, cap {}", report.twice, report.cap));
+        report
+            .violations
+            .extend(unexplained(topics, messages, stops));
     }
     report
 }
 
+/// What a destination got of a delivery: its text and its channel.
+type Key = (String, String);
+
 /// Requests that had been read before a stop and whose outcome was on record after it alone;
 /// each counted once a stop.
 fn begun_and_not_recorded(topics: &TopicReader, messages: &[Message], stops: &[Stop]) -> usize {
-    let mut ends: HashMap<(String, String), i64> = HashMap::new();
-    for alert in topics.stored() {
-        for (ordinal, delivery) in (0..).zip(&alert.deliveries) {
-            let recorded = topics.recorded(alert.sequence, ordinal);
-            let end = recorded.iter().find(|one| one.is_end).map(|one| one.at);
-            let key = (alert.text.clone(), delivery.channel.clone());
-            ends.insert(key, end.unwrap_or(i64::MAX));
-        }
-    }
+    let ends = ends(topics);
     let mut first = HashSet::new();
     let firsts: Vec<(i64, i64)> = messages
         .iter()
         .filter_map(|message| {
-            let key = (message.text.clone(), message.channel.clone());
-            let ended = ends.get(&key).copied()?;
-            let read: Timestamp = message.received_at.parse().ok()?;
-            first.insert(key).then(|| (read.as_millisecond(), ended))
+            let ended = ends.get(&key(message)).copied()?;
+            first
+                .insert(key(message))
+                .then(|| (read_at(message), ended))
         })
         .collect();
     let at = |stop: &Stop| {
@@ -131,4 +129,62 @@ fn begun_and_not_recorded(topics: &TopicReader, messages: &[Message], stops: &[S
             .count()
     };
     stops.iter().map(at).sum()
+}
+
+/// The first of those that came again though nothing stood still between their arrival and
+/// their record, with what stood still last before they came again.
+fn unexplained(topics: &TopicReader, messages: &[Message], stops: &[Stop]) -> Vec<String> {
+    const NAMED: usize = 20;
+    let ends = ends(topics);
+    let mut came: HashMap<Key, &Message> = HashMap::new();
+    let mut lines = Vec::new();
+    for message in messages {
+        let Some(before) = came.insert(key(message), message) else {
+            continue;
+        };
+        let (read, again) = (read_at(before), read_at(message));
+        let ended = ends.get(&key(message)).copied().unwrap_or(i64::MAX);
+        let excuses = |stop: &&Stop| read <= stop.at && stop.at <= ended;
+        if before.answer != "lost" && !stops.iter().any(|stop| excuses(&stop)) {
+            let last = stops.iter().rfind(|stop| stop.at <= again);
+            lines.push(format!(
+                "{:?} to {} at {}, answer {}: again {} ms later, on record {} ms later; {}",
+                message.text,
+                message.channel,
+                before.received_at,
+                before.answer,
+                again - read,
+                ended.saturating_sub(read),
+                last.map_or("nothing stood still before".to_owned(), |stop| {
+                    format!("the last stop {} ms before", read - stop.at)
+                }),
+            ));
+        }
+    }
+    lines.truncate(NAMED);
+    lines
+}
+
+/// When the end of each delivery was put on record.
+fn ends(topics: &TopicReader) -> HashMap<Key, i64> {
+    let mut ends = HashMap::new();
+    for alert in topics.stored() {
+        for (ordinal, delivery) in (0..).zip(&alert.deliveries) {
+            let recorded = topics.recorded(alert.sequence, ordinal);
+            let end = recorded.iter().find(|one| one.is_end).map(|one| one.at);
+            let key = (alert.text.clone(), delivery.channel.clone());
+            ends.insert(key, end.unwrap_or(i64::MAX));
+        }
+    }
+    ends
+}
+
+fn key(message: &Message) -> Key {
+    (message.text.clone(), message.channel.clone())
+}
+
+/// When its request had been read, in milliseconds since 1970.
+fn read_at(message: &Message) -> i64 {
+    let read: Timestamp = message.received_at.parse().expect("a time by RFC 3339");
+    read.as_millisecond()
 }

@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(60);
 
 /// What every client has in common. What is set here can be changed by `kafka.*`; what
-/// the protocol depends on is set by [`producer`] and [`consumer`] over these.
+/// the protocol depends on is set by [`producer()`] and [`consumer()`] over these.
 pub(crate) fn common(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config

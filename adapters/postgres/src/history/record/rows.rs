@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The columns of `delivery`, in the order of [`VALUES`].
+/// The columns of `delivery`, in the order of [`TYPES`].
 const COLUMNS: &str = "sequence, ordinal, state, attempts, parts_sent, started_at, took_us,
      result, status, error, provider_id, reason, wait_until, digest, replayed_at, repeated,
      withdrawn_at, claimed_at";

@@ -1,5 +1,7 @@
 //! Producers, consumers and a mockup with topics and a database of their own.
 
+use std::path::PathBuf;
+
 use kafka::{Format, Settings};
 use uuid::Uuid;
 
@@ -11,6 +13,11 @@ use crate::{
 
 /// The keys that everybody seals with.
 pub const KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// What a consumer logs that finds that another may have one of its partitions.
+const LOST: &str = "the partition is lost";
+/// Losses that are so near are one, in milliseconds.
+const AT_ONCE: i64 = 1_000;
 
 /// What a site stands on, and how.
 #[derive(Clone, Debug)]
@@ -212,7 +219,38 @@ impl Site {
         TopicReader::new(&self.options.settings(), KEYS)
     }
 
-    fn log(&self, role: &str, number: usize) -> std::path::PathBuf {
+    /// When consumers found that others may have their partitions, in milliseconds since 1970:
+    /// those that find it of several within a moment find it once.
+    pub fn losses(&self) -> Vec<i64> {
+        let folder = std::fs::read_dir(self.scratch.path()).expect("the scratch folder");
+        let paths = folder.map(|entry| entry.expect("an entry").path());
+        let is_consumers = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("consumer-")
+        };
+        let logs = paths.filter(is_consumers).map(std::fs::read_to_string);
+        let mut losses: Vec<i64> = logs
+            .flat_map(|log| {
+                log.expect("a log")
+                    .lines()
+                    .filter_map(lost_at)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        losses.sort_unstable();
+        losses.dedup_by(|later, earlier| *later - *earlier < AT_ONCE);
+        losses
+    }
+
+    fn log(&self, role: &str, number: usize) -> PathBuf {
         self.scratch.join(&format!("{role}-{}.log", number + 1))
     }
+}
+
+/// When a consumer found that another may have a partition, if its line says that.
+fn lost_at(line: &str) -> Option<i64> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let says = line["message"] == LOST;
+    let at: jiff::Timestamp = line["timestamp"].as_str()?.parse().ok()?;
+    says.then(|| at.as_millisecond())
 }

@@ -21,18 +21,34 @@ const GROUPS: usize = 10_000;
 const MEMBERS: usize = 20;
 const STARTS: usize = 20;
 
+/// What can be measured, by name.
+const PARTS: [(&str, fn()); 5] = [
+    ("start", start_and_idle),
+    ("latency", latency::measure),
+    ("storm", storm::measure),
+    ("isolation", isolation::measure),
+    ("directory", large_directory),
+];
+
 fn main() {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let is_known = |name: &String| PARTS.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = named.iter().find(|name| !is_known(name)) {
+        let known = PARTS.map(|(name, _)| name).join(", ");
+        eprintln!("there is no part {unknown:?}; there are: {known}");
+        std::process::exit(2);
+    }
     head();
     row(
         "cores; fdatasync of 4 KiB, median and p99",
         &machine::describe(),
         "",
     );
-    start_and_idle();
-    latency::measure();
-    storm::measure();
-    isolation::measure();
-    large_directory();
+    for (name, part) in PARTS {
+        if named.is_empty() || named.iter().any(|one| one == name) {
+            part();
+        }
+    }
 }
 
 fn start_and_idle() {

@@ -202,13 +202,11 @@ impl Chaos {
 
     fn report(&mut self, sent: &[Sent]) -> Report {
         let messages = self.site.mockup.messages();
-        let mut report = verdict::judge_all(
-            &self.site.directory,
-            sent,
-            &self.topics,
-            &messages,
-            &self.stops,
-        );
+        let losses = self.site.losses().into_iter().map(|at| Stop { at });
+        let mut stops: Vec<Stop> = self.stops.iter().copied().chain(losses).collect();
+        stops.sort_by_key(|stop| stop.at);
+        let mut report =
+            verdict::judge_all(&self.site.directory, sent, &self.topics, &messages, &stops);
         report.counts = self.counts.clone();
         report.outlasted = sent.iter().map(|one| one.took).max().unwrap_or_default();
         report

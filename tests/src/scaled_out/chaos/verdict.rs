@@ -15,7 +15,8 @@ use crate::{
     scaled_out::{Sent, TopicReader},
 };
 
-/// A consumer or a broker stood still from then on.
+/// A consumer or a broker stood still from then on, or a consumer found that another may
+/// have what it had.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stop {
     /// In milliseconds since 1970.

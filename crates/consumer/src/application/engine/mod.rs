@@ -41,6 +41,7 @@ mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turnover;
 mod verdict;
 
 use std::{
@@ -66,6 +67,7 @@ use lanes::Lanes;
 use outbox::Outbox;
 use parking::Fetches;
 use schedule::Schedule;
+use turnover::Turnover;
 
 /// Deliveries received at once while memory is full: nearly all get parked.
 const ROOM_WHEN_FULL: usize = 512;
@@ -97,6 +99,7 @@ pub struct Engine {
     /// Lanes that prepare a digest, or have one that may go.
     preparing: usize,
     ages: Ages,
+    turnover: Turnover,
     /// When some may be too old that nothing happens to.
     look_at: Option<Duration>,
     held: usize,
@@ -130,6 +133,7 @@ impl Engine {
             ready: VecDeque::new(),
             preparing: 0,
             ages: Ages::default(),
+            turnover: Turnover::new(settings.memory_leases),
             look_at: None,
             held: 0,
             in_flight: 0,
@@ -143,7 +147,7 @@ impl Engine {
 
     /// Takes note of what happened.
     pub fn handle(&mut self, now: Now, event: Event) {
-        self.clock.look(now);
+        self.look(now);
         match event {
             Event::ParkedLanes(lanes) => self.restore_parked(&lanes),
             Event::Received(leases) => {
@@ -180,7 +184,7 @@ impl Engine {
     /// What to do next; `None` where nothing is to be done before the next event
     /// or [`next_wake`](Self::next_wake).
     pub fn next_action(&mut self, now: Now) -> Option<Action> {
-        self.clock.look(now);
+        self.look(now);
         if let Some(settle) = self.outbox.next() {
             return Some(settle);
         }
@@ -226,14 +230,19 @@ impl Engine {
         let hosts = self.breakers.first().map(|(at, _)| *at);
         let credentials = self.credentials.next_due();
         let old = self.look_at.filter(|_| self.held > 0);
-        [lanes, hosts, credentials, old].into_iter().flatten().min()
+        let room = self.turnover.is_brisk().then(|| self.turnover.ends_at());
+        [lanes, hosts, credentials, old, room]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How many more deliveries may be received now.
     ///
     /// With memory full it is still above zero, since what has no room is parked;
-    /// except where enough lanes are in line that sending will soon make room, or
-    /// where the disk is behind.
+    /// except where enough lanes are in line that sending will soon make room, where
+    /// tails of alerts to very many make some as fast as they are sent, or where the
+    /// disk is behind.
     pub fn room(&self) -> usize {
         if self.draining {
             return 0;
@@ -243,7 +252,7 @@ impl Engine {
             .memory_leases
             .saturating_sub(self.held + self.fetches.expected());
         let room = match memory {
-            0 if !self.restoring && self.schedule.moving() >= self.settings.max_in_flight => 0,
+            0 if !self.restoring && self.makes_room() => 0,
             0 => ROOM_WHEN_FULL,
             room => room,
         };
@@ -279,7 +288,7 @@ impl Engine {
             let under_way = self.in_flight + self.preparing - self.ready.len();
             if self.restoring
                 || under_way >= self.settings.max_in_flight.max(1)
-                || self.outbox.unrecorded_attempts() >= self.settings.max_unrecorded_attempts.max(1)
+                || self.records_too_slowly()
             {
                 return None;
             }
@@ -312,6 +321,9 @@ impl Engine {
             lane.in_flight = true;
             let is_tail = rank.is_some_and(|rank| rank.is_tail);
             lane.sends_tail = is_tail;
+            if is_tail {
+                self.turnover.begin(now.mono);
+            }
             self.in_flight += 1;
             self.credentials.begin(held.credential(), now.mono);
             if let Some(host) = lane.host {
@@ -403,6 +415,25 @@ impl Engine {
             });
             self.note_host(id, before, None);
         }
+    }
+
+    /// Whether a further request would be one too many to be sent twice, should this
+    /// process not be the one that records it.
+    fn records_too_slowly(&self) -> bool {
+        let settings = &self.settings;
+        self.outbox.unrecorded_attempts() >= settings.max_unrecorded_attempts.max(1)
+            || self.outbox.stands_still_for() >= settings.max_unrecorded_for
+    }
+
+    fn look(&mut self, now: Now) {
+        self.clock.look(now);
+        self.turnover.look(now.mono);
+        self.outbox.look(now.mono);
+    }
+
+    /// Whether what is in memory will soon be sent.
+    fn makes_room(&self) -> bool {
+        self.turnover.is_brisk() || self.schedule.moving() >= self.settings.max_in_flight
     }
 
     fn is_full(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Outcomes that are decided, on their way to the disk.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::domain::{Attempt, Lease, Outcome, Settlement};
 
@@ -14,12 +14,24 @@ pub(super) struct Outbox {
     decided: u64,
     recorded: u64,
     unrecorded_attempts: usize,
+    now: Duration,
+    /// Since when the oldest attempt has been waiting to be recorded, or when some were
+    /// recorded last, where that is later.
+    recorded_at: Duration,
 }
 
 impl Outbox {
+    /// Looks at the clock.
+    pub(super) fn look(&mut self, now: Duration) {
+        self.now = now;
+    }
+
     /// Decides an outcome.
     pub(super) fn settle(&mut self, held: &Held, attempt: Option<Attempt>, outcome: Outcome) {
         self.decided += 1;
+        if self.unrecorded_attempts == 0 {
+            self.recorded_at = self.now;
+        }
         self.unrecorded_attempts += usize::from(attempt.is_some());
         let settlement = Settlement {
             lease: held.key(),
@@ -41,6 +53,7 @@ impl Outbox {
     pub(super) fn recorded(&mut self, settlements: usize, attempts: usize) {
         self.recorded += settlements as u64;
         self.unrecorded_attempts = self.unrecorded_attempts.saturating_sub(attempts);
+        self.recorded_at = self.now;
     }
 
     /// How many were decided so far.
@@ -56,6 +69,14 @@ impl Outbox {
     /// Not yet recorded, with an attempt.
     pub(super) fn unrecorded_attempts(&self) -> usize {
         self.unrecorded_attempts
+    }
+
+    /// How long attempts have been waiting to be recorded while none was.
+    pub(super) fn stands_still_for(&self) -> Duration {
+        match self.unrecorded_attempts {
+            0 => Duration::ZERO,
+            _ => self.now.saturating_sub(self.recorded_at),
+        }
     }
 
     /// Not yet recorded, without an attempt: parked, mostly.

@@ -71,6 +71,9 @@ pub struct EngineSettings {
     /// further request begins: with `max_in_flight` it bounds what a crash may
     /// send twice.
     pub max_unrecorded_attempts: usize,
+    /// How long none of them may be recorded before no further request begins: what a
+    /// process sends that cannot record, and that others take for dead, is sent twice.
+    pub max_unrecorded_for: Duration,
     /// Deliveries parked and not yet recorded, at which none is received.
     pub max_unrecorded_parks: usize,
 }
@@ -98,6 +101,7 @@ impl Default for EngineSettings {
             max_age_in_all: Duration::from_secs(72 * 3600),
             last_chance: Duration::from_secs(600),
             max_unrecorded_attempts: 1024,
+            max_unrecorded_for: Duration::from_secs(1),
             max_unrecorded_parks: 4096,
         }
     }

@@ -223,6 +223,39 @@ fn memory_that_is_full_of_lanes_about_to_send_takes_in_no_more() {
     assert_eq!(bench.engine.room(), 1);
 }
 
+/// The delivery of that ordinal, far behind in its alert.
+fn tail(ordinal: u32) -> Lease {
+    let mut lease = normal(1, &ordinal.to_string());
+    lease.position.ordinal = 1000 + ordinal;
+    lease
+}
+
+#[test]
+fn memory_that_is_full_of_tails_takes_in_no_more_while_they_leave_fast() {
+    const MEMORY: u32 = 200;
+    let mut bench = Bench::new(EngineSettings {
+        memory_leases: MEMORY as usize,
+        max_in_flight_per_host: 4,
+        ..unlimited()
+    });
+    bench.receive((0..MEMORY).map(tail));
+    // Nothing is known of how fast they leave: what follows is taken in, to be parked.
+    assert!(bench.engine.room() > 0);
+    for ordinal in MEMORY..2 * MEMORY {
+        bench.answer(accepted());
+        bench.receive([tail(ordinal)]);
+        bench.pass(Duration::from_millis(1));
+    }
+    assert_eq!(bench.engine.room(), 0);
+    // Sending comes to a halt, and the engine asks to be woken to see it.
+    let begun = bench.now.mono;
+    while bench.engine.room() == 0 {
+        assert!(bench.now.mono - begun < seconds(1));
+        bench.pass_to_next_wake();
+    }
+    assert!(bench.parked().is_empty());
+}
+
 #[test]
 fn nothing_is_taken_in_while_too_much_that_is_parked_is_not_recorded() {
     let settings = EngineSettings {

@@ -99,3 +99,28 @@ fn no_request_begins_while_too_many_outcomes_are_not_recorded() {
     });
     assert_eq!(bench.accept_all(), [3]);
 }
+
+#[test]
+fn no_request_begins_while_for_a_second_no_outcome_has_been_recorded() {
+    let mut bench = Bench::new(unlimited());
+    bench.disk_is_slow = true;
+    bench.receive((1..=9).map(|sequence| normal(sequence, "a")));
+    assert_eq!(bench.answer(accepted()), 1);
+    bench.pass(Duration::from_millis(999));
+    assert_eq!(bench.answer(accepted()), 2);
+    // One of them is recorded, so the disk is only slow.
+    let one = || Event::Recorded {
+        settlements: 1,
+        attempts: 1,
+    };
+    bench.tell(one());
+    bench.pass(Duration::from_millis(999));
+    assert_eq!(bench.answer(accepted()), 3);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.answer(accepted()), 4);
+    assert!(bench.sends.is_empty());
+    bench.pass(seconds(60));
+    assert!(bench.sends.is_empty());
+    bench.tell(one());
+    assert_eq!(bench.accept_all(), [5, 6, 7, 8, 9]);
+}

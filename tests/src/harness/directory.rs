@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use super::{LONG, Server, request, wait_for};
 
+/// Targets that one request can name, by far.
+const ASKED_AT_ONCE: usize = 500;
+
 /// A user.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -104,24 +107,18 @@ impl Directory {
 
     /// Waits until whatever listens there knows all of it.
     pub fn await_at(&self, address: SocketAddr) {
-        let targets: Vec<String> = self
-            .users
-            .iter()
-            .map(|user| format!("@{}", user.name))
-            .chain(self.groups.iter().map(|group| format!("@@{}", group.name)))
-            .collect();
-        let everybody =
-            json!({ "target": targets, "severity": "low", "message": "who is there" }).to_string();
-        wait_for("a directory that is known", LONG, || {
-            let asked = request(
-                address,
-                "POST",
-                "/v1/alerts?dryRun=true",
-                everybody.as_bytes(),
-            );
-            let answer = asked.expect("an answer").json();
-            (answer["data"]["unknownTargets"] == json!([])).then_some(())
-        });
+        let users = self.users.iter().map(|user| format!("@{}", user.name));
+        let groups = self.groups.iter().map(|group| format!("@@{}", group.name));
+        let targets: Vec<String> = users.chain(groups).collect();
+        for targets in targets.chunks(ASKED_AT_ONCE) {
+            let alert = json!({ "target": targets, "severity": "low", "message": "who is there" });
+            let path = "/v1/alerts?dryRun=true";
+            wait_for("a directory that is known", LONG, || {
+                let asked = request(address, "POST", path, alert.to_string().as_bytes());
+                let answer = asked.expect("an answer").json();
+                (answer["data"]["unknownTargets"] == json!([])).then_some(())
+            });
+        }
     }
 
     /// The users whom these targets concern, as places in `users`.

@@ -36,13 +36,20 @@ pub(super) fn channels(
 
 /// What the engine is told.
 pub(super) fn engine(delivery: &DeliverySettings, digests: &DigestSettings) -> EngineSettings {
+    let max_in_flight = delivery.max_in_flight as usize;
     EngineSettings {
-        max_in_flight: delivery.max_in_flight as usize,
+        max_in_flight,
+        max_in_flight_per_host: share_of_a_host(max_in_flight),
         digest_after: Some(digests.digest_after),
         without_digests: digests.digests.others(),
         timezone: digests.timezone.0.clone(),
         ..EngineSettings::default()
     }
+}
+
+/// Three quarters of them, so that a host that is slow leaves some to the others.
+fn share_of_a_host(max_in_flight: usize) -> usize {
+    (max_in_flight / 4 * 3).max(1)
 }
 
 fn pace(pace: Pace, burst: u32) -> ports::Pace {

@@ -1,6 +1,7 @@
 //! Accepting, against a bare producer that awaits the same records.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -8,15 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::{Json, Router, routing::post};
 use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord},
 };
+use serde_json::{Value, json};
 use tests::{
     figures::{Times, median, row},
     harness::{Alert, Directory, Outcome},
     scaled_out::{Clients, Sent, Site},
 };
+use tokio::{net::TcpListener, runtime::Runtime};
+use uuid::Uuid;
 
 use super::Servers;
 
@@ -35,37 +40,48 @@ pub(crate) fn measure(servers: &mut Servers) {
         site.directory.import_at(site.producers[0].address());
         let topic = format!("bare-{connections}");
         servers.kafka.create_topic(&topic, 1);
-        let mut ratios = Vec::new();
-        let mut rates = (Vec::new(), Vec::new());
+        let brokers = servers.kafka.bootstrap();
+        let mut rates: [Vec<f64>; 3] = Default::default();
+        let mut ratios: [Vec<f64>; 2] = Default::default();
         let mut times = Vec::new();
         for _ in 0..PAIRS {
-            let bare = bare(&servers.kafka.bootstrap(), &topic, connections);
-            let (ours, took) = ours(&site, connections);
-            ratios.push(ours / bare);
-            rates.0.push(ours);
-            rates.1.push(bare);
+            let bare = bare(&brokers, &topic, connections);
+            let handler = Handler::start(&brokers, &topic);
+            let (behind_http, _) = accepted(handler.address, connections);
+            handler.stop();
+            let (ours, took) = accepted(site.producers[0].address(), connections);
+            ratios[0].push(ours / bare);
+            ratios[1].push(ours / behind_http);
+            for (rates, rate) in rates.iter_mut().zip([ours, bare, behind_http]) {
+                rates.push(rate);
+            }
             times.extend(took);
         }
+        let [ours, bare, behind_http] = rates.map(median);
+        let [to_bare, to_behind_http] = ratios.map(median);
         let times: Times = times.into_iter().collect();
         row(
             &format!(
                 "accepting at {connections} connections against a bare producer, medians of {PAIRS}"
             ),
             &format!(
-                "{:.0}/s against {:.0}/s: ratio {:.2}; answered in {}, p99 {}",
-                median(rates.0),
-                median(rates.1),
-                median(ratios),
+                "{ours:.0}/s against {bare:.0}/s: ratio {to_bare:.2}; answered in {}, p99 {}",
                 times.median(),
                 times.p99()
             ),
             "ratio ≥ 0.7",
         );
+        row(
+            "the same against a bare HTTP handler that awaits such a record, by the same clients",
+            &format!("{ours:.0}/s against {behind_http:.0}/s: ratio {to_behind_http:.2}"),
+            "",
+        );
     }
 }
 
-fn ours(site: &Site, connections: usize) -> (f64, Vec<Duration>) {
-    let address = [site.producers[0].address()];
+/// Alerts accepted in a second there, and how long each took.
+fn accepted(address: SocketAddr, connections: usize) -> (f64, Vec<Duration>) {
+    let address = [address];
     let begun = Instant::now();
     let clients = Clients::start(
         &address,
@@ -92,18 +108,40 @@ fn ours(site: &Site, connections: usize) -> (f64, Vec<Duration>) {
     (times.len() as f64 / took.as_secs_f64(), times)
 }
 
+/// A handler that does nothing with an alert but to await a record.
+struct Handler {
+    address: SocketAddr,
+    runtime: Runtime,
+}
+
+impl Handler {
+    fn start(brokers: &str, topic: &str) -> Self {
+        let (producer, topic) = (producer(brokers), topic.to_owned());
+        let handle = move |Json(alert): Json<Value>| {
+            let (producer, topic) = (producer.clone(), topic.clone());
+            async move {
+                assert!(alert["message"].is_string());
+                await_record(&producer, &topic).await;
+                Json(json!({ "data": { "alertId": Uuid::new_v4(), "userCount": 1 } }))
+            }
+        };
+        let runtime = runtime();
+        let listener = runtime
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new().route("/v1/alerts", post(handle));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { address, runtime }
+    }
+
+    fn stop(self) {
+        self.runtime.shutdown_timeout(Duration::from_secs(10));
+    }
+}
+
 fn bare(brokers: &str, topic: &str, tasks: usize) -> f64 {
-    let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("linger.ms", "0")
-        .create()
-        .expect("a producer");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let (producer, runtime) = (producer(brokers), runtime());
     let stop = Arc::new(AtomicBool::new(false));
     let count = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
@@ -111,11 +149,8 @@ fn bare(brokers: &str, topic: &str, tasks: usize) -> f64 {
         let (producer, stop, count) = (producer.clone(), stop.clone(), count.clone());
         let topic = topic.to_owned();
         runtime.spawn(async move {
-            let payload = vec![b'x'; RECORD];
             while !stop.load(Ordering::Relaxed) {
-                let record = FutureRecord::<(), _>::to(&topic).payload(&payload);
-                let sent = producer.send(record, Duration::from_secs(10)).await;
-                sent.expect("an acknowledgement");
+                await_record(&producer, &topic).await;
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -125,4 +160,24 @@ fn bare(brokers: &str, topic: &str, tasks: usize) -> f64 {
     stop.store(true, Ordering::Relaxed);
     runtime.shutdown_timeout(Duration::from_secs(10));
     rate
+}
+
+async fn await_record(producer: &FutureProducer, topic: &str) {
+    let record = FutureRecord::<(), _>::to(topic).payload(&[b'x'; RECORD]);
+    let sent = producer.send(record, Duration::from_secs(10)).await;
+    sent.expect("an acknowledgement");
+}
+
+fn producer(brokers: &str) -> FutureProducer {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "0")
+        .create()
+        .expect("a producer")
+}
+
+fn runtime() -> Runtime {
+    Runtime::new().expect("a runtime")
 }

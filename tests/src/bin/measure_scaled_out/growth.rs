@@ -24,7 +24,8 @@ pub(crate) fn measure(servers: &mut Servers) {
         let mut site = Site::start(options, Directory::of_users(DESTINATIONS), 1, 0);
         site.mockup.set_faults(&json!({ "latencyMs": 100 }));
         for _ in 0..consumers {
-            let mut consumer = site.consumer().with("--max-in-flight", "2000");
+            // Three quarters of them for one host, and half of those for an alert to many.
+            let mut consumer = site.consumer().with("--max-in-flight", "4000");
             consumer.start();
             site.consumers.push(consumer);
         }

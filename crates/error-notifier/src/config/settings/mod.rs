@@ -290,7 +290,7 @@ pub(crate) struct DeliverySettings {
     #[arg(long, env = "ERROR_NOTIFIER_SLACK_BURST", default_value = "4", value_name = "MESSAGES", value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) slack_burst: u32,
 
-    /// Requests to external services under way at once (1 to 65536)
+    /// Requests to external services under way at once, three quarters of them to one host (1 to 65536)
     #[arg(long, env = "ERROR_NOTIFIER_MAX_IN_FLIGHT", default_value = "512", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=65_536))]
     pub(crate) max_in_flight: u32,
 }

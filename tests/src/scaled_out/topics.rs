@@ -92,20 +92,22 @@ impl TopicReader {
                 let ends = self.consumer.fetch_watermarks(&topic, partition, PATIENCE);
                 ends.ok().map(|(_, end)| end)
             });
-            wait_for("a topic's records", PATIENCE, || {
-                if self.next[&(topic.clone(), partition)] >= end {
-                    return Some(());
-                }
-                // An error is one of a broker that is away, and tried again.
-                if let Some(Ok(message)) = self.consumer.poll(POLL) {
-                    let message = message.detach();
-                    let line = (message.topic().to_owned(), message.partition());
-                    self.next.insert(line, message.offset() + 1);
-                    self.take(&message);
-                }
-                None
-            });
+            while self.next[&(topic.clone(), partition)] < end {
+                self.take_next();
+            }
         }
+    }
+
+    /// Takes the next record of any of them.
+    fn take_next(&mut self) {
+        let message = wait_for("a topic's next record", PATIENCE, || {
+            // An error is one of a broker that is away, and tried again.
+            let message = self.consumer.poll(POLL)?.ok()?;
+            Some(message.detach())
+        });
+        let line = (message.topic().to_owned(), message.partition());
+        self.next.insert(line, message.offset() + 1);
+        self.take(&message);
     }
 
     /// The alerts that were accepted, in their order, each delivery as its last record says.

@@ -213,9 +213,7 @@ impl fmt::Debug for Events {
 #[derive(Clone)]
 pub struct Cluster {
     asking: Arc<BaseConsumer<Events>>,
-    admin: ClientConfig,
-    brokers: String,
-    topic: String,
+    settings: Settings,
 }
 
 /// What the cluster says of a topic.
@@ -239,9 +237,7 @@ impl Cluster {
         let asking = reader(settings).create_with_context(context)?;
         let cluster = Self {
             asking: Arc::new(asking),
-            admin: reader(settings),
-            brokers: settings.brokers.clone(),
-            topic: settings.topic.clone(),
+            settings: settings.clone(),
         };
         let began = Instant::now();
         loop {
@@ -263,7 +259,7 @@ impl Cluster {
 
     /// Whether a broker answers within that time; else why not.
     pub async fn answers(&self, within: Duration) -> Result<(), OpenError> {
-        let (asking, topic) = (self.asking.clone(), self.topic.clone());
+        let (asking, topic) = (self.asking.clone(), self.settings.topic.clone());
         let answer = blocking(move || {
             // An unknown topic is as good an answer as any.
             let answer = asking.fetch_metadata(Some(&topic), within);
@@ -297,14 +293,15 @@ impl Cluster {
     /// a controller alone can answer, and that changes nothing: whether a topic that is
     /// there could be created.
     pub(crate) async fn is_controlled(&self, topic: &str, within: Duration) -> Result<(), String> {
-        let admin: AdminClient<DefaultClientContext> =
-            self.admin.create().map_err(|error| error.to_string())?;
+        let admin = admin(&self.settings).map_err(|error| error.to_string())?;
         let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
         let options = AdminOptions::new()
             .request_timeout(Some(within))
             .operation_timeout(Some(within))
             .validate_only(true);
         let answers = admin.create_topics([&new], &options).await;
+        // Ending a client waits for its threads.
+        spawn_blocking(move || drop(admin));
         let refusal = answers
             .map_err(|error| error.to_string())?
             .into_iter()
@@ -323,7 +320,7 @@ impl Cluster {
     }
 
     fn unreachable(&self, error: &KafkaError) -> OpenError {
-        let brokers = self.brokers.clone();
+        let brokers = self.settings.brokers.clone();
         match self.asking.context().reason() {
             Some((
                 RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed,
@@ -340,7 +337,9 @@ impl Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cluster").field(&self.brokers).finish()
+        f.debug_tuple("Cluster")
+            .field(&self.settings.brokers)
+            .finish()
     }
 }
 

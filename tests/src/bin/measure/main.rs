@@ -1,4 +1,5 @@
-//! `make measure`: the figures of this machine, as Markdown.
+//! `make measure`: the figures of this machine, as Markdown. Names of parts measure those
+//! alone.
 //!
 //! Load, server and mockup share the machine; compare a figure with what stands
 //! beside it, from the same run.
@@ -12,7 +13,7 @@ mod storm;
 use std::time::Instant;
 
 use tests::{
-    figures::{Times, head, machine, ms, row},
+    figures::{Times, chosen, head, machine, ms, row},
     harness::{Directory, Mockup, Scratch, ServerOptions},
 };
 
@@ -31,23 +32,15 @@ const PARTS: [(&str, fn()); 5] = [
 ];
 
 fn main() {
-    let named: Vec<String> = std::env::args().skip(1).collect();
-    let is_known = |name: &String| PARTS.iter().any(|(known, _)| known == name);
-    if let Some(unknown) = named.iter().find(|name| !is_known(name)) {
-        let known = PARTS.map(|(name, _)| name).join(", ");
-        eprintln!("there is no part {unknown:?}; there are: {known}");
-        std::process::exit(2);
-    }
+    let parts = chosen(PARTS);
     head();
     row(
         "cores; fdatasync of 4 KiB, median and p99",
         &machine::describe(),
         "",
     );
-    for (name, part) in PARTS {
-        if named.is_empty() || named.iter().any(|one| one == name) {
-            part();
-        }
+    for measure in parts {
+        measure();
     }
 }
 

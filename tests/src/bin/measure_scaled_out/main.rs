@@ -13,7 +13,7 @@ mod handover;
 mod idle;
 
 use tests::{
-    figures::{head, machine, row},
+    figures::{chosen, head, machine, row},
     scaled_out::SiteOptions,
     services::{Kafka, KafkaOptions, Postgres},
 };
@@ -44,13 +44,7 @@ impl Servers {
 }
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
-    if !wanted.iter().all(known) {
-        let names = PARTS.map(|(name, _)| name).join(" ");
-        eprintln!("usage: measure_scaled_out [PART…], of {names}");
-        std::process::exit(2);
-    }
+    let parts = chosen(PARTS);
     let mut servers = Servers {
         kafka: KafkaOptions::new(1).for_load().start(),
         postgres: Postgres::start(),
@@ -61,9 +55,7 @@ fn main() {
         &machine::describe(),
         "",
     );
-    for (name, measure) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|one| one == name) {
-            measure(&mut servers);
-        }
+    for measure in parts {
+        measure(&mut servers);
     }
 }

@@ -157,7 +157,7 @@ fn unexplained(topics: &TopicReader, messages: &[Message], stops: &[Stop]) -> Ve
                 again - read,
                 ended.saturating_sub(read),
                 last.map_or("nothing stood still before".to_owned(), |stop| {
-                    format!("the last stop {} ms before", read - stop.at)
+                    format!("the last stop {} ms before it came again", again - stop.at)
                 }),
             ));
         }

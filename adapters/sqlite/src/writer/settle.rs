@@ -288,53 +288,60 @@ fn write_delivery(
         ..
     } = settlement;
     let attempt = attempt.as_ref();
-    transaction
+    let values = params![
+        lease.position.sequence as i64,
+        lease.position.ordinal,
+        lease.destination.0 as i64,
+        lease.severity.code(),
+        state,
+        attempt.map_or(0, |attempt| attempt.number),
+        parts_sent,
+        wait.map(|wait| wait.until.0),
+        wait.map(|wait| fault_code(wait.fault)),
+        wait.map(|wait| wait.asked),
+        reason,
+        attempt.map(|attempt| attempt.started_at.0),
+        attempt.map(took_us),
+        attempt.map(|attempt| result_code(attempt.result)),
+        attempt.and_then(|attempt| attempt.status),
+        attempt.and_then(|attempt| attempt.error.as_ref()),
+        attempt.and_then(|attempt| attempt.provider_id.as_ref()),
+    ];
+    // Nearly every delivery ends with its first attempt, so its row is new.
+    let is_new = transaction
         .prepare_cached(
-            "INSERT INTO delivery
+            "INSERT OR IGNORE INTO delivery
              (sequence, ordinal, destination_id, severity, state, attempts, parts_sent,
               wait_until, wait_fault, wait_asked, reason,
               started_at, took_us, result, status, error, provider_id)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
-             WHERE EXISTS (SELECT 1 FROM open_alert WHERE severity = ?4 AND sequence = ?1)
-             ON CONFLICT (sequence, ordinal) DO UPDATE SET
-              state = excluded.state,
-              attempts = max(attempts, excluded.attempts),
-              parts_sent = max(parts_sent, excluded.parts_sent),
-              wait_until = excluded.wait_until,
-              wait_fault = excluded.wait_fault,
-              wait_asked = excluded.wait_asked,
-              reason = excluded.reason,
-              started_at = coalesce(excluded.started_at, started_at),
-              took_us = coalesce(excluded.took_us, took_us),
-              result = coalesce(excluded.result, result),
-              status = iif(excluded.result IS NULL, status, excluded.status),
-              error = iif(excluded.result IS NULL, error, excluded.error),
-              provider_id = coalesce(excluded.provider_id, provider_id)
-             WHERE delivery.state IN (1, 2)
+             WHERE EXISTS (SELECT 1 FROM open_alert WHERE severity = ?4 AND sequence = ?1)",
+        )?
+        .execute(values)?
+        == 1;
+    if is_new {
+        return Ok(Some(None));
+    }
+    transaction
+        .prepare_cached(
+            "UPDATE delivery SET
+              state = ?5,
+              attempts = max(attempts, ?6),
+              parts_sent = max(parts_sent, ?7),
+              wait_until = ?8,
+              wait_fault = ?9,
+              wait_asked = ?10,
+              reason = ?11,
+              started_at = coalesce(?12, started_at),
+              took_us = coalesce(?13, took_us),
+              result = coalesce(?14, result),
+              status = iif(?14 IS NULL, status, ?15),
+              error = iif(?14 IS NULL, error, ?16),
+              provider_id = coalesce(?17, provider_id)
+             WHERE sequence = ?1 AND ordinal = ?2 AND state IN (1, 2)
              RETURNING digest",
         )?
-        .query_row(
-            params![
-                lease.position.sequence as i64,
-                lease.position.ordinal,
-                lease.destination.0 as i64,
-                lease.severity.code(),
-                state,
-                attempt.map_or(0, |attempt| attempt.number),
-                parts_sent,
-                wait.map(|wait| wait.until.0),
-                wait.map(|wait| fault_code(wait.fault)),
-                wait.map(|wait| wait.asked),
-                reason,
-                attempt.map(|attempt| attempt.started_at.0),
-                attempt.map(took_us),
-                attempt.map(|attempt| result_code(attempt.result)),
-                attempt.and_then(|attempt| attempt.status),
-                attempt.and_then(|attempt| attempt.error.as_ref()),
-                attempt.and_then(|attempt| attempt.provider_id.as_ref()),
-            ],
-            |row| row.get(0),
-        )
+        .query_row(values, |row| row.get(0))
         .optional()
 }
 

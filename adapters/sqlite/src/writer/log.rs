@@ -13,6 +13,11 @@ use rusqlite::Connection;
 /// From this size on, in bytes, the log is emptied: four times what it has where SQLite
 /// finds the gap.
 pub(crate) const LIMIT: u64 = 16 << 20;
+/// Its size is asked for each time that about so many bytes were written, not with each
+/// commit. Where the file system has fine timestamps (Linux 6.13 on), asking makes the
+/// next write change the inode, and without a journal its sync writes that to the disk as
+/// well: a tenth of a commit.
+const LOOK_EVERY: usize = 1 << 20;
 /// How long writing may wait for those who read. New readings meanwhile do not count:
 /// they find everything in the database file.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -23,6 +28,8 @@ pub(super) struct Log {
     path: PathBuf,
     /// Nothing is done below this size.
     empty_at: u64,
+    /// About how many bytes were written since its size was asked for.
+    written: usize,
 }
 
 impl Log {
@@ -33,11 +40,18 @@ impl Log {
         Self {
             path: path.into(),
             empty_at: LIMIT,
+            written: 0,
         }
     }
 
-    /// Empties it where it has grown. For between two transactions.
-    pub(super) fn keep_short(&mut self, connection: &Connection) {
+    /// Empties it where it has grown, after about `written` bytes more. For between two
+    /// transactions.
+    pub(super) fn keep_short(&mut self, connection: &Connection, written: usize) {
+        self.written += written;
+        if self.written < LOOK_EVERY {
+            return;
+        }
+        self.written = 0;
         let length = fs::metadata(&self.path).map_or(0, |file| file.len());
         if length < self.empty_at {
             return;

@@ -49,6 +49,11 @@ const TROUBLED_ROUND: Duration = Duration::from_secs(1);
 /// How long those who wait may be kept waiting while history is trimmed for them.
 const MAKE_ROOM: Duration = Duration::from_secs(2);
 
+/// About how many bytes a row makes the write-ahead log longer, beside what is in it.
+const ROW: usize = 2 << 10;
+/// About how many bytes each turn does, of trimming and what belongs to every commit.
+const TURN: usize = 16 << 10;
+
 /// What the writer can be asked for. Each reply comes after the commit.
 pub(crate) enum Command {
     Accept {
@@ -67,6 +72,19 @@ pub(crate) enum Command {
     },
     Control(control::Task),
     Close,
+}
+
+impl Command {
+    /// About how many bytes it makes the write-ahead log longer.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Accept { alert, .. } => ROW + alert.size(),
+            Self::Settle { settlements, .. } => ROW * settlements.len(),
+            Self::Directory { commands, .. } => ROW * commands.len(),
+            Self::Control(_) => TURN,
+            Self::Close => 0,
+        }
+    }
 }
 
 /// What a command has written in the transaction under way.
@@ -243,8 +261,10 @@ impl Writer {
             {
                 waiting.add(command);
             }
-            self.perform(waiting.next_batch());
-            self.log.keep_short(&self.connection);
+            let batch = waiting.next_batch();
+            let written = TURN + batch.iter().map(Command::bytes).sum::<usize>();
+            self.perform(batch);
+            self.log.keep_short(&self.connection, written);
             if self.last_round.elapsed() >= self.round() {
                 self.look_around();
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::{Alert, AlertId, Recipients, Severity};
-use consumer::domain::{Lease, Position, Progress};
+use consumer::domain::{Lease, Outcome, Position, Progress};
 use rand::RngExt;
 
 use crate::{
@@ -20,12 +20,7 @@ impl World {
         if self.queue.unfinished() == 0 && self.left_to_accept == 0 {
             return;
         }
-        let next = self.queue.next_sequence();
-        let from = match self.rng.random_bool(0.5) {
-            // Just accepted; or anything that is left.
-            true => next.saturating_sub(self.rng.random_range(1..500)),
-            false => self.rng.random_range(0..next.max(1)),
-        };
+        let from = self.first_to_cancel();
         let (most, longest) = match self.left_to_accept {
             0 => (2, 10_000_000_000),
             _ => (20, 10_000_000),
@@ -41,6 +36,26 @@ impl World {
         }
         let pause = self.micros(0, longest);
         self.after(pause, Happening::Cancel);
+    }
+
+    /// Of a fold that is being written, so that it is not made; just accepted; or anything
+    /// that is left.
+    fn first_to_cancel(&mut self) -> u64 {
+        let folded = self.writing.iter().find_map(|one| match &one.outcome {
+            Outcome::Folded { members, .. } => members.first(),
+            _ => None,
+        });
+        let folded = folded.map(|member| member.position.sequence);
+        if let Some(sequence) = folded
+            && self.rng.random_bool(0.5)
+        {
+            return sequence;
+        }
+        let next = self.queue.next_sequence();
+        match self.rng.random_bool(0.5) {
+            true => next.saturating_sub(self.rng.random_range(1..500)),
+            false => self.rng.random_range(0..next.max(1)),
+        }
     }
 
     /// An alert, or a storm of them to one destination.

@@ -222,8 +222,8 @@ impl Engine {
         let (Some(lane), Some(digest)) = (self.lanes.get_mut(id), &held.lease.digest) else {
             return;
         };
-        self.parked += lane.park_again(digest.members);
         lane.folding.forbid(digest.len());
+        self.park_again(id, digest.members);
     }
 
     pub(super) fn end(&mut self, held: &Held, attempt: Option<Attempt>, outcome: Outcome) {

@@ -208,14 +208,28 @@ impl Engine {
     /// carried is on disk.
     pub(super) fn unfolded(&mut self, folds: &[Unfolded]) {
         for fold in folds {
+            // The lead may be gone already, as too old, and the lane be asleep.
+            self.wake(fold.lead.destination);
             let lane = self.lanes.make(fold.lead.destination);
-            // A lead that was cancelled itself may be gone already.
             if let Some(lead) = lane.current.take_if(|held| held.key() == fold.lead) {
                 self.held -= 1;
                 self.ages.remove(lead.lease.alert.accepted_at);
             }
-            self.parked += lane.park_again(fold.parked);
+            self.park_again(fold.lead.destination, fold.parked);
             self.consider_fetching(fold.lead.destination);
+        }
+    }
+
+    /// So many of each severity that a lane held are on disk alone again, and what has
+    /// come after them goes there too, so that they are sent in order.
+    pub(super) fn park_again(&mut self, id: DestinationId, counts: [u32; 3]) {
+        let later = self.lanes.make(id).park_again(counts);
+        self.parked += counts.iter().copied().map(u64::from).sum::<u64>();
+        self.parked += later.len() as u64;
+        for held in &later {
+            self.held -= 1;
+            self.ages.remove(held.lease.alert.accepted_at);
+            self.outbox.settle(held, None, Outcome::Parked);
         }
     }
 

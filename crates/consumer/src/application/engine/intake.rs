@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// Makes the lane of a sleeper again.
-    fn wake(&mut self, id: DestinationId) {
+    pub(super) fn wake(&mut self, id: DestinationId) {
         if let Some(sleeper) = self.dormant.take(id) {
             self.rise(id, sleeper);
         }
@@ -311,6 +311,15 @@ impl Engine {
             .shelf_mut(severity);
         if let Fetch::Asked(room) = shelf.fetch {
             self.fetches.answered(room);
+        }
+        if shelf.is_for_nothing() {
+            shelf.put_back();
+            if !self.fetches.are_under_way() {
+                self.cancelled.clear();
+            }
+            self.drawn(destination, now);
+            self.consider_fetching(destination);
+            return self.place(destination, now);
         }
         let mut leases = leases;
         let brought = leases.len();

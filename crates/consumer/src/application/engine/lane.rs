@@ -87,6 +87,11 @@ impl Held {
         }
     }
 
+    /// Whether no request for it has begun, in this process or an earlier one.
+    fn is_untried(&self) -> bool {
+        self.attempts == 0 && self.lease.digest.is_none()
+    }
+
     /// Counts an attempt that has ended.
     pub(super) fn tried(&mut self, now: Duration) {
         self.since = now;
@@ -472,17 +477,26 @@ impl Lane {
         order
     }
 
-    /// So many of each severity that it held are on disk alone again; answers how
-    /// many those are.
-    pub(super) fn park_again(&mut self, counts: [u32; 3]) -> u64 {
-        let parking = self.parking.get_or_insert_default();
+    /// So many of each severity that it held are on disk alone again. Takes out, and
+    /// counts there as well, what came after them: those of these severities that have
+    /// not been tried.
+    pub(super) fn park_again(&mut self, counts: [u32; 3]) -> Vec<Held> {
+        let mut later = Vec::new();
         for severity in Severity::BY_URGENCY {
-            let count = u64::from(counts[usize::from(severity.code())]);
-            if count > 0 {
-                parking.shelf_mut(severity).begin_anew(count);
+            let count = u64::from(counts[index(severity)]);
+            if count == 0 {
+                continue;
             }
+            let queue = std::mem::take(&mut self.queues[index(severity)]);
+            let (untried, tried): (VecDeque<_>, VecDeque<_>) =
+                queue.into_iter().partition(Held::is_untried);
+            self.queues[index(severity)] = tried;
+            let parking = self.parking.get_or_insert_default();
+            let shelf = parking.shelf_mut(severity);
+            shelf.begin_anew(count + untried.len() as u64);
+            later.extend(untried);
         }
-        counts.map(u64::from).iter().sum()
+        later
     }
 
     /// Takes out a delivery that was cancelled. One in flight is marked instead:

@@ -28,8 +28,9 @@ pub(super) struct Shelf {
     pub(super) count: u64,
     /// Fetching began anew below here: what a fetch brings may be held already.
     again_until: Option<Position>,
-    /// The fetch that is queued or under way goes on from where it is no more.
-    anew: bool,
+    /// The fetch that is queued or under way passes over some: what it brings stays
+    /// where it is.
+    is_for_nothing: bool,
     /// What ended, or was folded, while that fetch is on its way and may bring it.
     gone: Vec<Position>,
     /// Of these, parked after the fetch that is queued or under way.
@@ -90,7 +91,13 @@ impl Shelf {
     /// A fetch has brought something that cannot be held: it stays where it is.
     pub(super) fn put_back(&mut self) {
         self.fetch = Fetch::None;
-        self.anew = false;
+        self.is_for_nothing = false;
+        self.gone.clear();
+    }
+
+    /// Whether what the fetch under way brings is to be put back.
+    pub(super) fn is_for_nothing(&self) -> bool {
+        self.is_for_nothing
     }
 
     /// Counts one more.
@@ -106,13 +113,13 @@ impl Shelf {
         }
     }
 
-    /// So many that were fetched once are parked again: fetching begins anew, and
-    /// brings what is held already once more.
+    /// So many that were in memory are parked again, before others that are on disk or on
+    /// their way: fetching begins anew, and brings what is held already once more.
     pub(super) fn begin_anew(&mut self, count: u64) {
         self.park_again(count);
         self.again_until = self.again_until.max(self.cursor);
         self.cursor = None;
-        self.anew = self.fetch != Fetch::None;
+        self.is_for_nothing = self.fetch != Fetch::None;
     }
 
     /// A fetch has been queued.
@@ -139,17 +146,11 @@ impl Shelf {
     /// parked since.
     pub(super) fn fetched(&mut self, brought: usize, new: u64, last: Option<Position>) -> u64 {
         self.fetch = Fetch::None;
-        self.cursor = last.or(self.cursor).filter(|_| !self.anew);
-        let left = if brought == 0 && !self.anew {
-            self.late
-        } else {
-            self.count.saturating_sub(new)
+        self.cursor = last.or(self.cursor);
+        let left = match brought {
+            0 => self.late,
+            _ => self.count.saturating_sub(new),
         };
-        if self.anew {
-            // It is held now, and will be brought once more.
-            self.again_until = self.again_until.max(last);
-        }
-        self.anew = false;
         self.gone.clear();
         if self.cursor >= self.again_until {
             self.again_until = None;
@@ -292,28 +293,32 @@ mod tests {
     }
 
     #[test]
-    fn fetching_begins_anew_though_a_fetch_is_under_way() {
+    fn fetching_begins_anew_though_a_fetch_is_under_way_which_is_for_nothing_then() {
         let mut shelf = parked(1);
-        shelf.queue_fetch();
-        shelf.begin_anew(5);
-        let last = Position {
+        shelf.cursor = Some(Position {
             sequence: 7,
             ordinal: 0,
-        };
-        assert_eq!(shelf.fetched(1, 1, Some(last)), 1);
-        assert_eq!((shelf.count, shelf.cursor), (5, None));
+        });
+        shelf.queue_fetch();
+        shelf.begin_anew(5);
+        assert!(shelf.is_for_nothing());
+        shelf.put_back();
+        assert_eq!(
+            (shelf.count, shelf.cursor, shelf.fetch),
+            (6, None, Fetch::None)
+        );
+        assert!(!shelf.is_for_nothing());
     }
 
     #[test]
-    fn what_a_fetch_brings_that_is_no_longer_the_last_may_be_brought_again_when_it_has_ended() {
-        let mut shelf = parked(1);
-        shelf.queue_fetch();
-        shelf.begin_anew(5);
+    fn what_is_brought_once_more_may_have_ended_meanwhile() {
         let last = Position {
             sequence: 7,
             ordinal: 0,
         };
-        shelf.fetched(1, 1, Some(last));
+        let mut shelf = parked(1);
+        shelf.cursor = Some(last);
+        shelf.begin_anew(5);
         shelf.queue_fetch();
         shelf.let_go(last);
         assert!(shelf.is_gone(last));

@@ -346,6 +346,33 @@ fn a_fold_that_was_not_made_is_not_sent_and_what_it_held_is_fetched_again() {
     }
 }
 
+#[test]
+fn what_came_while_a_fold_was_being_recorded_goes_after_what_it_held_where_it_is_not_made() {
+    let mut bench = Bench::new(digesting());
+    bench.receive(numbered(1..=4, Severity::Normal));
+    bench.accept_all();
+    bench.disk_is_slow = true;
+    let waiting = numbered(11..=22, Severity::Normal);
+    bench.receive(waiting.clone());
+    bench.pass(seconds(1));
+    bench.receive(numbered(31..=32, Severity::Normal));
+    bench.receive([high(33, "a")]);
+    bench.tell(Event::Cancelled(vec![waiting[3].key()]));
+    bench.tell(Event::Unfolded(vec![Unfolded {
+        lead: waiting[0].key(),
+        parked: [0, 11, 0],
+    }]));
+    bench.disk_is_slow = false;
+    bench.tell(Event::Recorded {
+        settlements: 3,
+        attempts: 0,
+    });
+    assert_eq!(bench.sent(), 33);
+    assert_eq!(bench.engine.counts().held, 1);
+    assert_eq!(bench.engine.counts().parked, 13);
+    assert_eq!(bench.unparks.len(), 1);
+}
+
 /// Texts of which some fit into no digest, and some are equal.
 fn texts() -> impl Strategy<Value = Vec<(u8, String)>> {
     let text = prop_oneof![

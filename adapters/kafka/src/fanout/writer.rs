@@ -214,8 +214,5 @@ pub(super) fn config(settings: &Settings) -> ClientConfig {
         .set("message.timeout.ms", "0")
         .set("queue.buffering.max.messages", "50000")
         .set("queue.buffering.max.kbytes", "32768");
-    if config.get("linger.ms").is_none() {
-        config.set("linger.ms", "0");
-    }
     config
 }

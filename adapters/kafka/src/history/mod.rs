@@ -346,5 +346,11 @@ fn config(settings: &Settings) -> rdkafka::ClientConfig {
         .set("session.timeout.ms", "10000")
         .set("heartbeat.interval.ms", "1000")
         .set("queued.max.messages.kbytes", "16384");
+    // Nobody waits for the history as for a delivery, and under load most fetches would
+    // bring two or three records: the brokers spent half of their time on them.
+    if config.get("fetch.min.bytes").is_none() {
+        config.set("fetch.min.bytes", "65536");
+        config.set("fetch.wait.max.ms", "50");
+    }
     config
 }

@@ -36,10 +36,6 @@ impl LaneWriter {
     pub(super) fn open(settings: &Settings, timeout: Duration) -> Result<Self, OpenError> {
         let mut config = client::producer(settings);
         config.set("message.timeout.ms", timeout.as_millis().to_string());
-        // What arrives while a request is under way shares the next one.
-        if config.get("linger.ms").is_none() {
-            config.set("linger.ms", "0");
-        }
         let producer = connect(&config)?;
         Ok(Self {
             config,

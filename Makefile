@@ -9,6 +9,7 @@
 # make chaos    producers, consumers, brokers and database killed at random for MINUTES=10
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
+# make bench    the figures beside this machine's limits; ONLY="accept latency", COMPARE=REVISION
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
 # make services  a Kafka and a PostgreSQL that run on, without containers; prints where
 # make services-stop  ends those; their data stays in target/services
@@ -20,7 +21,7 @@ ROUNDS ?= 200
 MINUTES ?= 10
 DELIVERIES ?= 1000000
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure measure-scaled-out services services-stop swagger tools
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure measure-scaled-out services services-stop swagger tools bench
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -62,6 +63,10 @@ simulate:
 
 mutants:
 	tests/tools/mutants.sh
+
+bench:
+	$(CARGO) build --release --locked -p error-notifier -p bench
+	bench/run.sh "$(ONLY)" "$(COMPARE)"
 
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure

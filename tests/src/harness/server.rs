@@ -23,6 +23,7 @@ pub struct ServerOptions {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     wrapper: Vec<OsString>,
+    program: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -36,6 +37,7 @@ impl ServerOptions {
             arguments: Vec::new(),
             environment: Vec::new(),
             wrapper: Vec::new(),
+            program: None,
         };
         options
             .with("--slack-url", &mockup.url())
@@ -87,6 +89,13 @@ impl ServerOptions {
         self
     }
 
+    /// The same with another program than the one under test.
+    #[must_use]
+    pub fn running(mut self, program: &Path) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
     /// The same on another folder; the log stays where it was.
     #[must_use]
     pub fn on(mut self, data: &Path) -> Self {
@@ -117,7 +126,8 @@ impl ServerOptions {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let output = self.logs.join(format!("server-{number}.log"));
         let mut line = self.wrapper.clone();
-        line.push(program().into());
+        let program = self.program.as_deref().unwrap_or_else(|| program());
+        line.push(program.into());
         let mut command = command(&line[0]);
         command
             .args(&line[1..])

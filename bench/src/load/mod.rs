@@ -47,9 +47,12 @@ impl Load {
     }
 }
 
-/// For times from a microsecond on, to three digits.
+/// The longest time that is told apart from longer ones, in microseconds: two minutes.
+const LONGEST: u64 = 120_000_000;
+
+/// For times in microseconds, to three digits.
 pub(crate) fn times() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are possible")
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("three digits are possible")
 }
 
 /// A time as a histogram has it.
@@ -71,4 +74,18 @@ fn runtime() -> tokio::runtime::Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_time_stays_long() {
+        let mut all = times();
+        all.saturating_record(micros(Duration::from_secs(7)));
+        all.saturating_record(micros(Duration::from_secs(700)));
+        assert!(all.min() > 6_990_000);
+        assert!(all.max() >= LONGEST);
+    }
 }

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{http::Wire, runtime};
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 45\r\n\r\n{\"ok\":true,\"channel\":\"C1\",\"ts\":\"1.000100\"    }";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 46\r\n\r\n{\"ok\":true,\"channel\":\"C1\",\"ts\":\"1.000100\"    }";
 /// How long to wait for the last message.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -114,6 +114,6 @@ mod tests {
     fn the_answer_is_as_long_as_it_says() {
         let text = std::str::from_utf8(ANSWER).unwrap();
         let (_, body) = text.split_once("\r\n\r\n").unwrap();
-        assert_eq!(body.len(), 45);
+        assert_eq!(body.len(), 46);
     }
 }

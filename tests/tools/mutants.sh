@@ -29,6 +29,10 @@ for patch in "$root"/crates/consumer/tests/mutants/*.patch; do
   if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qF "${name%%-*}"; then
     continue
   fi
+  if [ ! -s "$patch" ]; then
+    echo "$name: breaks nothing, the patch is empty" >&2
+    exit 1
+  fi
   patch --quiet -p1 <"$patch"
   simulation=$(program --test simulation)
   if [ -z "$simulation" ]; then

@@ -8,8 +8,8 @@ use super::{
     Engine,
     event::Answered,
     expiry::Expiry,
+    held::Held,
     hosts::HostId,
-    lane::Held,
     verdict::{self, Verdict},
 };
 use crate::domain::{Answer, Attempt, Fault, Outcome, Wait};

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{DestinationId, Now};
 
 use super::{
-    Engine, credentials::Credentials, folding::Preparing, hosts::Host, lane::Held,
+    Engine, credentials::Credentials, folding::Preparing, held::Held, hosts::Host,
     settings::EngineSettings, verdict,
 };
 use crate::domain::Outcome;

@@ -11,11 +11,7 @@ use std::sync::Arc;
 use common::{DestinationId, Now, Severity};
 
 use super::{
-    Engine,
-    digest::Composer,
-    lane::{Held, Lane},
-    parking::Fetch,
-    settings::EngineSettings,
+    Engine, digest::Composer, held::Held, lane::Lane, parking::Fetch, settings::EngineSettings,
 };
 use crate::domain::{Digest, DigestId, Lease, LeaseKey, Outcome, Unfolded};
 

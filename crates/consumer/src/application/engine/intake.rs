@@ -10,8 +10,9 @@ use super::{
     dormant::Sleeper,
     event::Action,
     folding::Preparing,
+    held::Held,
     hosts::{Host, HostId},
-    lane::{Held, Lane},
+    lane::Lane,
     pace::Bucket,
     parking::Fetch,
     settings::EngineSettings,
@@ -314,21 +315,15 @@ impl Engine {
         }
         if shelf.is_for_nothing() {
             shelf.put_back();
-            if !self.fetches.are_under_way() {
-                self.cancelled.clear();
-            }
-            self.drawn(destination, now);
-            self.consider_fetching(destination);
-            return self.place(destination, now);
+            self.forget_cancelled();
+            return self.fetch_ended(destination, now);
         }
         let mut leases = leases;
         let brought = leases.len();
         let last = leases.last().map(|lease| lease.position);
         let cancelled = &self.cancelled;
         leases.retain(|lease| !cancelled.contains(&lease.position));
-        if !self.fetches.are_under_way() {
-            self.cancelled.clear();
-        }
+        self.forget_cancelled();
         if let Some(host) = self.would_stand(destination, &leases, now) {
             // They stay where they are, on disk.
             let shelf = self.lanes.make(destination).parking.get_or_insert_default();
@@ -345,12 +340,24 @@ impl Engine {
         for lease in leases {
             self.hold(now, lease);
         }
-        self.drawn(destination, now);
-        if self.bury_expired(destination, now) {
-            self.wake_another(destination);
+        self.fetch_ended(destination, now);
+    }
+
+    /// Of those cancelled none can come any more once no fetch is under way.
+    fn forget_cancelled(&mut self) {
+        if !self.fetches.are_under_way() {
+            self.cancelled.clear();
         }
-        self.consider_fetching(destination);
-        self.place(destination, now);
+    }
+
+    /// A fetch of the lane has brought what it brings.
+    fn fetch_ended(&mut self, id: DestinationId, now: Now) {
+        self.drawn(id, now);
+        if self.bury_expired(id, now) {
+            self.wake_another(id);
+        }
+        self.consider_fetching(id);
+        self.place(id, now);
     }
 
     /// The host of deliveries just fetched, held for the caller, if they must not be

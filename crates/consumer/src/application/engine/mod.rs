@@ -28,6 +28,7 @@ mod dormant;
 mod event;
 mod expiry;
 mod folding;
+mod held;
 mod hosts;
 mod intake;
 mod lane;

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::domain::{Attempt, Lease, Outcome, Settlement};
 
-use super::{event::Action, lane::Held};
+use super::{event::Action, held::Held};
 
 /// Settlements in the order in which they were decided, and how far the disk has
 /// followed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{Answer, Attempt, AttemptResult, Fault};
 
-use super::{event::Answered, lane::Held, settings::EngineSettings};
+use super::{event::Answered, held::Held, settings::EngineSettings};
 
 /// What follows for the delivery.
 #[derive(Debug, PartialEq, Eq)]

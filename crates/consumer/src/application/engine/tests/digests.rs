@@ -314,28 +314,39 @@ fn a_digest_carries_deliveries_of_one_credential() {
     assert_eq!(members(&bench.settled[0]), [1, 3, 5, 7, 9, 11]);
 }
 
+/// A fold of all twelve that wait is being recorded.
+fn recording_a_fold() -> (Bench, Vec<Lease>) {
+    let mut bench = Bench::new(digesting());
+    bench.receive(numbered(1..=4, Severity::Normal));
+    bench.accept_all();
+    bench.disk_is_slow = true;
+    let waiting = numbered(11..=22, Severity::Normal);
+    bench.receive(waiting.clone());
+    bench.pass(seconds(1));
+    (bench, waiting)
+}
+
+/// One of them was cancelled before; so many settlements are recorded then.
+fn tell_it_was_not_made(bench: &mut Bench, lead: LeaseKey, settlements: usize) {
+    bench.tell(Event::Unfolded(vec![Unfolded {
+        lead,
+        parked: [0, 11, 0],
+    }]));
+    bench.disk_is_slow = false;
+    bench.tell(Event::Recorded {
+        settlements,
+        attempts: 0,
+    });
+}
+
 #[test]
 fn a_fold_that_was_not_made_is_not_sent_and_what_it_held_is_fetched_again() {
     for lead_is_told_first in [true, false] {
-        let mut bench = Bench::new(digesting());
-        bench.receive(numbered(1..=4, Severity::Normal));
-        bench.accept_all();
-        bench.disk_is_slow = true;
-        let waiting = numbered(11..=22, Severity::Normal);
-        bench.receive(waiting.clone());
-        bench.pass(seconds(1));
+        let (mut bench, waiting) = recording_a_fold();
         if lead_is_told_first {
             bench.tell(Event::Cancelled(vec![waiting[0].key()]));
         }
-        bench.tell(Event::Unfolded(vec![Unfolded {
-            lead: waiting[0].key(),
-            parked: [0, 11, 0],
-        }]));
-        bench.disk_is_slow = false;
-        bench.tell(Event::Recorded {
-            settlements: 1,
-            attempts: 0,
-        });
+        tell_it_was_not_made(&mut bench, waiting[0].key(), 1);
         if !lead_is_told_first {
             bench.tell(Event::Cancelled(vec![waiting[0].key()]));
         }
@@ -348,25 +359,11 @@ fn a_fold_that_was_not_made_is_not_sent_and_what_it_held_is_fetched_again() {
 
 #[test]
 fn what_came_while_a_fold_was_being_recorded_goes_after_what_it_held_where_it_is_not_made() {
-    let mut bench = Bench::new(digesting());
-    bench.receive(numbered(1..=4, Severity::Normal));
-    bench.accept_all();
-    bench.disk_is_slow = true;
-    let waiting = numbered(11..=22, Severity::Normal);
-    bench.receive(waiting.clone());
-    bench.pass(seconds(1));
+    let (mut bench, waiting) = recording_a_fold();
     bench.receive(numbered(31..=32, Severity::Normal));
     bench.receive([high(33, "a")]);
     bench.tell(Event::Cancelled(vec![waiting[3].key()]));
-    bench.tell(Event::Unfolded(vec![Unfolded {
-        lead: waiting[0].key(),
-        parked: [0, 11, 0],
-    }]));
-    bench.disk_is_slow = false;
-    bench.tell(Event::Recorded {
-        settlements: 3,
-        attempts: 0,
-    });
+    tell_it_was_not_made(&mut bench, waiting[0].key(), 3);
     assert_eq!(bench.sent(), 33);
     assert_eq!(bench.engine.counts().held, 1);
     assert_eq!(bench.engine.counts().parked, 13);

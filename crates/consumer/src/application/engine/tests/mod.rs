@@ -19,13 +19,11 @@ use common::{
     Recipients, Secret, Severity, UtcMillis,
 };
 
-use super::{
-    lane::{Held, Lane},
-    *,
-};
+use super::{held::Held, lane::Lane, *};
 use crate::{
     domain::{
-        Answer, Fault, Lease, Outcome, Position, Progress, Refusal, Settlement, Unfolded, Wait,
+        Answer, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal, Settlement, Unfolded,
+        Wait,
     },
     ports::{Pace, ParkedLane, TextLimit},
 };

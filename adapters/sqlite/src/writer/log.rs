@@ -18,6 +18,9 @@ pub(crate) const LIMIT: u64 = 16 << 20;
 /// next write change the inode, and without a journal its sync writes that to the disk as
 /// well: a tenth of a commit.
 const LOOK_EVERY: usize = 1 << 20;
+/// About how many bytes every turn writes, whatever it was asked for: what belongs to each
+/// commit, and what is trimmed.
+const TURN: usize = 16 << 10;
 /// How long writing may wait for those who read. New readings meanwhile do not count:
 /// they find everything in the database file.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -44,10 +47,10 @@ impl Log {
         }
     }
 
-    /// Empties it where it has grown, after about `written` bytes more. For between two
-    /// transactions.
+    /// Empties it where it has grown, after a turn that was asked to write about `written`
+    /// bytes. For between two transactions.
     pub(super) fn keep_short(&mut self, connection: &Connection, written: usize) {
-        self.written += written;
+        self.written += TURN + written;
         if self.written < LOOK_EVERY {
             return;
         }

@@ -3,6 +3,7 @@
 mod accept;
 pub(crate) mod blocks;
 mod change;
+mod command;
 pub(crate) mod control;
 pub(crate) mod log;
 mod retired;
@@ -13,28 +14,33 @@ mod waiting;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use common::Clock;
-use consumer::{
-    domain::{Settlement, Unfolded},
-    ports::QueueError,
-};
+use consumer::domain::Unfolded;
 use producer::{
-    domain::{self, Directory},
-    ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
+    domain::Directory,
+    ports::{AcceptError, Acceptance, Executed, StoreError},
 };
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-pub(crate) use self::accept::Prepared;
 use self::{
-    accept::Acceptor, change::Changer, control::Controller, log::Log, trim::Trimmer,
+    accept::Acceptor,
+    change::Changer,
+    command::{Health, refuse},
+    control::Controller,
+    log::Log,
+    trim::Trimmer,
     waiting::Waiting,
+};
+pub(crate) use self::{
+    accept::Prepared,
+    command::{Command, Commands},
 };
 use crate::{
     OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
@@ -48,44 +54,6 @@ const ROUND: Duration = Duration::from_secs(10);
 const TROUBLED_ROUND: Duration = Duration::from_secs(1);
 /// How long those who wait may be kept waiting while history is trimmed for them.
 const MAKE_ROOM: Duration = Duration::from_secs(2);
-
-/// About how many bytes a row makes the write-ahead log longer, beside what is in it.
-const ROW: usize = 2 << 10;
-/// About how many bytes each turn does, of trimming and what belongs to every commit.
-const TURN: usize = 16 << 10;
-
-/// What the writer can be asked for. Each reply comes after the commit.
-pub(crate) enum Command {
-    Accept {
-        alert: Prepared,
-        key: Option<IdempotencyKey>,
-        reply: oneshot::Sender<Result<Acceptance, AcceptError>>,
-    },
-    Settle {
-        settlements: Vec<Settlement>,
-        reply: oneshot::Sender<Result<Vec<Unfolded>, QueueError>>,
-    },
-    Directory {
-        commands: Vec<domain::Command>,
-        mode: Mode,
-        reply: oneshot::Sender<Result<Executed, StoreError>>,
-    },
-    Control(control::Task),
-    Close,
-}
-
-impl Command {
-    /// About how many bytes it makes the write-ahead log longer.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Accept { alert, .. } => ROW + alert.size(),
-            Self::Settle { settlements, .. } => ROW * settlements.len(),
-            Self::Directory { commands, .. } => ROW * commands.len(),
-            Self::Control(_) => TURN,
-            Self::Close => 0,
-        }
-    }
-}
 
 /// What a command has written in the transaction under way.
 enum Written {
@@ -115,32 +83,6 @@ pub(crate) struct Parts {
     pub(crate) sending: Arc<Sending>,
     /// Is told whether the disk reserve is in use.
     pub(crate) reserve_in_use: watch::Sender<bool>,
-}
-
-/// The way to the writer.
-#[derive(Clone)]
-pub(crate) struct Commands {
-    sender: Sender<Command>,
-    health: Arc<Mutex<Result<(), String>>>,
-}
-
-impl Commands {
-    /// Sends a command; the answer is awaited from what it returns. `None` where
-    /// the writer has ended.
-    pub(crate) fn send<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Option<oneshot::Receiver<T>> {
-        let (reply, answer) = oneshot::channel();
-        self.sender.send(command(reply)).ok().map(|()| answer)
-    }
-
-    pub(crate) fn health(&self) -> Result<(), String> {
-        self.health
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
 }
 
 /// The running writer.
@@ -196,7 +138,7 @@ struct Writer {
     trimmer: Trimmer,
     log: Log,
     last_round: Instant,
-    health: Arc<Mutex<Result<(), String>>>,
+    health: Health,
 }
 
 /// However the writer ends, nothing can be written after it.
@@ -208,7 +150,7 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    fn new(parts: Parts, health: Arc<Mutex<Result<(), String>>>) -> Result<Self, OpenError> {
+    fn new(parts: Parts, health: Health) -> Result<Self, OpenError> {
         let Parts {
             connection,
             folder,
@@ -262,7 +204,7 @@ impl Writer {
                 waiting.add(command);
             }
             let batch = waiting.next_batch();
-            let written = TURN + batch.iter().map(Command::bytes).sum::<usize>();
+            let written: usize = batch.iter().map(Command::bytes).sum();
             self.perform(batch);
             self.log.keep_short(&self.connection, written);
             if self.last_round.elapsed() >= self.round() {
@@ -545,36 +487,6 @@ impl Writer {
     fn publish_health(&self) {
         let health = self.space.health(&self.connection);
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
-    }
-}
-
-/// Answers a command that could not be carried out.
-fn refuse(command: Command, failure: &WriteFailure) {
-    let reason = failure.reason().to_owned();
-    match command {
-        Command::Accept { reply, alert, .. } => {
-            let alert = alert.accepted.alert.id;
-            let _ = reply.send(Err(match failure {
-                WriteFailure::Unwritable(_) => AcceptError::Full(reason),
-                WriteFailure::Unknown(_) => AcceptError::MaybeAccepted { alert, reason },
-                WriteFailure::Failed(_) => AcceptError::Failed(reason),
-            }));
-        }
-        Command::Settle { reply, .. } => {
-            let _ = reply.send(Err(match failure {
-                WriteFailure::Unwritable(_) => QueueError::Unwritable(reason),
-                WriteFailure::Unknown(_) | WriteFailure::Failed(_) => QueueError::Failed(reason),
-            }));
-        }
-        Command::Directory { reply, .. } => {
-            let _ = reply.send(Err(match failure {
-                WriteFailure::Unwritable(_) => StoreError::Unwritable(reason),
-                WriteFailure::Unknown(_) => StoreError::MaybeDone(reason),
-                WriteFailure::Failed(_) => StoreError::Failed(reason),
-            }));
-        }
-        Command::Control(task) => control::refuse(task, failure),
-        Command::Close => {}
     }
 }
 

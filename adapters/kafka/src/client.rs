@@ -47,17 +47,21 @@ pub(crate) fn common(settings: &Settings) -> ClientConfig {
 /// How long a producer's record waits for others to share its request, in milliseconds.
 /// Without, each of many records at once wakes librdkafka's thread and makes a request of
 /// its own: sixty-four clients post a third more alerts a second with it, and wait less
-/// long, median and p99. A lone record pays it in full; a whole millisecond would be
-/// several times what the rest of its way takes.
+/// long, median and p99. A lone record pays it in full, and takes 0.3 ms otherwise.
 const LINGER_MS: &str = "0.2";
+
+/// Sets what `kafka.*` has not set.
+pub(crate) fn set_unless_given(config: &mut ClientConfig, key: &str, value: &str) {
+    if config.get(key).is_none() {
+        config.set(key, value);
+    }
+}
 
 /// A producer that keeps order and writes nothing twice by itself.
 pub(crate) fn producer(settings: &Settings) -> ClientConfig {
     let mut config = common(settings);
     remove_those_of(&mut config, &CONSUMER_ONLY);
-    if config.get("linger.ms").is_none() {
-        config.set("linger.ms", LINGER_MS);
-    }
+    set_unless_given(&mut config, "linger.ms", LINGER_MS);
     config.set("enable.idempotence", "true").set("acks", "all");
     config
 }

@@ -348,9 +348,7 @@ fn config(settings: &Settings) -> rdkafka::ClientConfig {
         .set("queued.max.messages.kbytes", "16384");
     // Nobody waits for the history as for a delivery, and under load most fetches would
     // bring two or three records: the brokers spent half of their time on them.
-    if config.get("fetch.min.bytes").is_none() {
-        config.set("fetch.min.bytes", "65536");
-        config.set("fetch.wait.max.ms", "50");
-    }
+    client::set_unless_given(&mut config, "fetch.min.bytes", "65536");
+    client::set_unless_given(&mut config, "fetch.wait.max.ms", "50");
     config
 }

@@ -12,6 +12,7 @@
 //! | `report` | the table, the JSON, the plots |
 
 mod ceilings;
+mod clock;
 mod load;
 mod report;
 mod scenarios;

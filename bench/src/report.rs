@@ -30,8 +30,8 @@ struct Row {
     what: String,
     figure: String,
     goal: String,
-    /// The figure as a number, where one says it.
-    value: Option<f64>,
+    /// The figure that tells most of it, as a number.
+    value: f64,
 }
 
 impl Report {
@@ -61,7 +61,7 @@ impl Report {
     }
 
     /// A row; `goal` is empty where there is none.
-    pub(crate) fn row(&mut self, what: &str, figure: &str, goal: &str, value: Option<f64>) {
+    pub(crate) fn row(&mut self, what: &str, figure: &str, goal: &str, value: f64) {
         println!("| {what} | {figure} | {goal} |");
         if let Some(scenario) = self.scenarios.last_mut() {
             scenario.rows.push(Row {

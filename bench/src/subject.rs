@@ -2,13 +2,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    sync::Arc,
 };
 
 use tests::{
-    figures::machine::{cpu_time, peak_mib},
-    harness::{Directory, Mockup, Scratch, Server, ServerOptions, program},
+    figures::machine::peak_mib,
+    harness::{Alert, Directory, Mockup, Scratch, Server, ServerOptions, program},
 };
+
+use crate::load::post_request;
 
 /// The programs that are measured by turns: ours, and perhaps another one.
 pub(crate) struct Programs {
@@ -39,19 +41,11 @@ impl Programs {
 /// Users that an alert goes to: each has a channel of their own.
 pub(crate) const USERS: usize = 1_000;
 
-/// A running server with [`USERS`] users, and where it sends to.
+/// A running server, and where it sends to.
 pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) mockup: Mockup,
     _scratch: Scratch,
-}
-
-/// What a span of work has cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cost {
-    /// Processor time of the server, and of the mockup.
-    pub(crate) server: Duration,
-    pub(crate) mockup: Duration,
 }
 
 impl Subject {
@@ -75,47 +69,24 @@ impl Subject {
         }
     }
 
-    /// Processor time used so far.
-    pub(crate) fn cost(&self) -> Cost {
-        Cost {
-            server: cpu_time(self.server.process.id()),
-            mockup: cpu_time(self.mockup.process.id()),
-        }
-    }
-
     /// The most memory that the server had, in MiB.
     pub(crate) fn peak_mib(&self) -> f64 {
         peak_mib(self.server.process.id())
     }
 }
 
-impl std::ops::Sub for Cost {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            server: self.server - earlier.server,
-            mockup: self.mockup - earlier.mockup,
-        }
-    }
-}
-
-/// The body of an alert to so many users, the first of them at that place.
-pub(crate) fn alert_body(first: usize, recipients: usize, message: &str) -> String {
-    let targets: Vec<String> = (0..recipients)
-        .map(|place| format!("@user{}", (first + place) % USERS + 1))
-        .collect();
-    serde_json::json!({ "target": targets, "severity": "normal", "message": message }).to_string()
-}
-
-/// Alerts to be posted over and over: so many recipients each, no two neighbours to the
-/// same users.
-pub(crate) fn alerts(recipients: usize) -> Vec<String> {
+/// Requests that post alerts, to be sent over and over: so many recipients each, no two
+/// neighbours to the same users.
+pub(crate) fn requests(recipients: usize) -> Arc<[Vec<u8>]> {
     let count = (USERS / recipients).clamp(7, 200);
-    (0..count)
-        .map(|number| {
-            let message = format!("node{number} down: the disk /dev/sda1 is full");
-            alert_body(number * 7 * recipients, recipients, &message)
-        })
+    let alerts = (0..count).map(|number| Alert {
+        targets: (0..recipients)
+            .map(|place| format!("@user{}", (number * 7 * recipients + place) % USERS + 1))
+            .collect(),
+        severity: "normal",
+        message: format!("node{number} down: the disk /dev/sda1 is full"),
+    });
+    alerts
+        .map(|alert| post_request("/v1/alerts", &alert.body()))
         .collect()
 }

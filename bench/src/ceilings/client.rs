@@ -17,7 +17,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use super::{Done, process_cpu};
+use rustix::time::ClockId;
+
+use super::Done;
+use crate::clock::cpu;
 
 type Bare = Client<HttpConnector, Full<Bytes>>;
 
@@ -50,7 +53,7 @@ pub(super) fn post(to: SocketAddr, connections: usize, span: Duration) -> Done {
     Done {
         count: count.load(Ordering::Relaxed),
         took: begun.elapsed(),
-        cpu: process_cpu(),
+        cpu: cpu(ClockId::ProcessCPUTime),
     }
 }
 

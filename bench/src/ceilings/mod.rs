@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tests::harness::{LONG, Process, Scratch, command, free_address, wait_for};
 
@@ -37,9 +36,10 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
             number(connections),
             Duration::from_millis(number(millis)),
         ),
-        ["writer", folder, alerts, millis] => writer::write(
+        ["writer", folder, alerts, recipients, millis] => writer::write(
             folder.as_ref(),
             number(alerts),
+            number(recipients),
             Duration::from_millis(number(millis)),
         ),
         _ => return ExitCode::from(2),
@@ -83,13 +83,15 @@ pub(crate) fn bare_client(to: SocketAddr, connections: usize, span: Duration) ->
     ])
 }
 
-/// (c) One SQLite writer that stores and settles as much, so many alerts a commit.
-pub(crate) fn bare_writer(alerts: usize, span: Duration) -> Done {
+/// (c) One SQLite writer that stores as much, settles it and writes it into a log: so many
+/// alerts a commit, to so many recipients each. Counts alerts.
+pub(crate) fn bare_writer(alerts: usize, recipients: usize, span: Duration) -> Done {
     let scratch = Scratch::new("bench-writer");
     child(&[
         "writer",
         &scratch.join("").display().to_string(),
         &alerts.to_string(),
+        &recipients.to_string(),
         &span.as_millis().to_string(),
     ])
 }
@@ -114,13 +116,4 @@ where
     T::Err: std::fmt::Debug,
 {
     text.parse().expect("what this program passes itself")
-}
-
-/// Processor time that this process has used.
-fn process_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec.unsigned_abs() as u32,
-    )
 }

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpStream, task::LocalSet};
+use tokio::net::TcpStream;
 
-use super::{Load, http::Wire, micros, runtime, thread_cpu};
+use super::{Load, http::Wire, on_this_thread};
 
 /// Posts `requests`, over and over, on so many connections for so long.
 pub(crate) fn closed(
@@ -21,41 +21,16 @@ pub(crate) fn closed(
     span: Duration,
 ) -> Load {
     let requests = requests.clone();
+    let until = Instant::now() + span;
     let poster = thread::Builder::new().name("posts".into()).spawn(move || {
-        let before = thread_cpu();
-        let begun = Instant::now();
-        let load = Rc::new(RefCell::new(Load::new()));
-        let all = LocalSet::new();
-        for number in 0..connections {
-            all.spawn_local(post(
-                address,
-                number,
-                requests.clone(),
-                begun + span,
-                load.clone(),
-            ));
-        }
-        runtime().block_on(all);
-        let mut load = Rc::try_unwrap(load).expect("all have ended").into_inner();
-        load.took = begun.elapsed();
-        load.cpu = thread_cpu() - before;
-        load
+        on_this_thread(|all, load| {
+            for number in 0..connections {
+                let (requests, load) = (requests.clone(), load.clone());
+                all.spawn_local(post(address, number, requests, until, load));
+            }
+        })
     });
     poster.expect("a thread").join().expect("a load")
-}
-
-/// The same, and waits for what `drain` waits for; answers how long all took.
-pub(crate) fn closed_until_drained(
-    address: SocketAddr,
-    connections: usize,
-    requests: &Arc<[Vec<u8>]>,
-    span: Duration,
-    drain: impl FnOnce(),
-) -> (Load, Duration) {
-    let begun = Instant::now();
-    let load = closed(address, connections, requests, span);
-    drain();
-    (load, begun.elapsed())
 }
 
 async fn post(
@@ -67,34 +42,15 @@ async fn post(
 ) {
     let stream = TcpStream::connect(address).await.expect("a server");
     let mut wire = Wire::new(stream);
-    let mut next = number * 31;
-    loop {
+    // Connections begin at different requests.
+    for request in requests.iter().cycle().skip(number * 31 % requests.len()) {
         let sent = Instant::now();
         if sent >= until {
             return;
         }
-        next += 1;
-        let is_accepted = exchange(&mut wire, &requests[next % requests.len()]).await;
-        let mut load = load.borrow_mut();
-        match is_accepted {
-            Some(true) => {
-                load.accepted += 1;
-                load.times.saturating_record(micros(sent.elapsed()));
-            }
-            Some(false) => load.refused += 1,
-            None => {
-                load.refused += 1;
-                return;
-            }
+        let is_accepted = wire.exchange(request).await;
+        if !load.borrow_mut().count(is_accepted, sent) {
+            return;
         }
     }
-}
-
-/// Whether the answer is 2xx; `None` where there was none.
-pub(super) async fn exchange(wire: &mut Wire, request: &[u8]) -> Option<bool> {
-    wire.send(request).await.ok()?;
-    let found = wire.receive().await.ok()??;
-    let is_accepted = wire.head(&found).starts_with(b"HTTP/1.1 2");
-    wire.done(found);
-    Some(is_accepted)
 }

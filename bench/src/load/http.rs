@@ -43,6 +43,16 @@ impl Wire {
         self.stream.write_all(bytes).await
     }
 
+    /// Sends a request and waits for its answer: whether that is 2xx. `None` where there
+    /// was none.
+    pub(super) async fn exchange(&mut self, request: &[u8]) -> Option<bool> {
+        self.send(request).await.ok()?;
+        let found = self.receive().await.ok()??;
+        let is_accepted = self.buffer.starts_with(b"HTTP/1.1 2");
+        self.done(found);
+        Some(is_accepted)
+    }
+
     /// Waits for a whole message; `None` where the other end has hung up before one began.
     pub(super) async fn receive(&mut self) -> io::Result<Option<Found>> {
         loop {
@@ -58,12 +68,7 @@ impl Wire {
         }
     }
 
-    /// The head of a message found.
-    pub(super) fn head(&self, found: &Found) -> &[u8] {
-        &self.buffer[..found.head]
-    }
-
-    /// Its body.
+    /// The body of a message found.
     pub(super) fn body(&self, found: &Found) -> &[u8] {
         &self.buffer[found.head..found.end]
     }

@@ -6,11 +6,19 @@ mod http;
 mod open;
 mod receiver;
 
-use std::time::Duration;
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use hdrhistogram::Histogram;
+use rustix::time::ClockId;
+use tokio::task::LocalSet;
 
-pub(crate) use closed::{closed, closed_until_drained};
+use crate::clock::cpu;
+
+pub(crate) use closed::closed;
 pub(crate) use http::post_request;
 pub(crate) use open::open;
 pub(crate) use receiver::Receiver;
@@ -41,6 +49,18 @@ impl Load {
         }
     }
 
+    /// Counts an answer to what was posted at `since`; whether the connection goes on.
+    fn count(&mut self, is_accepted: Option<bool>, since: Instant) -> bool {
+        match is_accepted {
+            Some(true) => {
+                self.accepted += 1;
+                self.times.saturating_record(micros(since.elapsed()));
+            }
+            Some(false) | None => self.refused += 1,
+        }
+        is_accepted.is_some()
+    }
+
     /// Accepted ones a second.
     pub(crate) fn rate(&self) -> f64 {
         self.accepted as f64 / self.took.as_secs_f64()
@@ -60,13 +80,17 @@ pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Processor time that this thread has used.
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec.unsigned_abs() as u32,
-    )
+/// Runs on this thread what `start` starts, which counts in what it is given.
+fn on_this_thread(start: impl FnOnce(&LocalSet, &Rc<RefCell<Load>>)) -> Load {
+    let (before, begun) = (cpu(ClockId::ThreadCPUTime), Instant::now());
+    let load = Rc::new(RefCell::new(Load::new()));
+    let all = LocalSet::new();
+    start(&all, &load);
+    runtime().block_on(all);
+    let mut load = Rc::try_unwrap(load).expect("all have ended").into_inner();
+    load.took = begun.elapsed();
+    load.cpu = cpu(ClockId::ThreadCPUTime) - before;
+    load
 }
 
 fn runtime() -> tokio::runtime::Runtime {

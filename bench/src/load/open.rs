@@ -13,10 +13,9 @@ use std::{
 use tokio::{
     net::TcpStream,
     sync::{Mutex, mpsc},
-    task::LocalSet,
 };
 
-use super::{Load, closed::exchange, http::Wire, micros, runtime, thread_cpu};
+use super::{Load, http::Wire, on_this_thread};
 
 /// Posts at `rate` a second for so long, on as many connections as it may take; `request`
 /// makes each from its number. `begins` is told when each should begin.
@@ -30,9 +29,14 @@ pub(crate) fn open(
 ) -> Load {
     let count = (rate * span.as_secs_f64()) as usize;
     let (due, waiting) = mpsc::unbounded_channel();
-    let poster = thread::Builder::new()
-        .name("posts".into())
-        .spawn(move || post_all(address, connections, waiting));
+    let poster = thread::Builder::new().name("posts".into()).spawn(move || {
+        let waiting = Rc::new(Mutex::new(waiting));
+        on_this_thread(|all, load| {
+            for _ in 0..connections {
+                all.spawn_local(post(address, waiting.clone(), load.clone()));
+            }
+        })
+    });
     let poster = poster.expect("a thread");
     // Far enough away that all connections are open.
     let begun = Instant::now() + Duration::from_millis(200);
@@ -51,22 +55,6 @@ pub(crate) fn open(
 
 type Due = mpsc::UnboundedReceiver<(Instant, Vec<u8>)>;
 
-fn post_all(address: SocketAddr, connections: usize, due: Due) -> Load {
-    let before = thread_cpu();
-    let load = Rc::new(RefCell::new(Load::new()));
-    let due = Rc::new(Mutex::new(due));
-    let all = LocalSet::new();
-    for _ in 0..connections {
-        all.spawn_local(post(address, due.clone(), load.clone()));
-    }
-    let begun = Instant::now();
-    runtime().block_on(all);
-    let mut load = Rc::try_unwrap(load).expect("all have ended").into_inner();
-    load.took = begun.elapsed();
-    load.cpu = thread_cpu() - before;
-    load
-}
-
 async fn post(address: SocketAddr, due: Rc<Mutex<Due>>, load: Rc<RefCell<Load>>) {
     let stream = TcpStream::connect(address).await.expect("a server");
     let mut wire = Wire::new(stream);
@@ -75,18 +63,9 @@ async fn post(address: SocketAddr, due: Rc<Mutex<Due>>, load: Rc<RefCell<Load>>)
         let Some((at, request)) = next else {
             return;
         };
-        let is_accepted = exchange(&mut wire, &request).await;
-        let mut load = load.borrow_mut();
-        match is_accepted {
-            Some(true) => {
-                load.accepted += 1;
-                load.times.saturating_record(micros(at.elapsed()));
-            }
-            Some(false) => load.refused += 1,
-            None => {
-                load.refused += 1;
-                return;
-            }
+        let is_accepted = wire.exchange(&request).await;
+        if !load.borrow_mut().count(is_accepted, at) {
+            return;
         }
     }
 }

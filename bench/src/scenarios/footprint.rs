@@ -24,7 +24,7 @@ pub(crate) fn measure(programs: &Programs, report: &mut Report) {
             &format!("binary{name}"),
             &format!("{size:.1} MiB"),
             "",
-            Some(size),
+            size,
         );
         let starts: Vec<f64> = (0..ROUNDS).map(|_| start(program)).collect();
         let start = median(starts);
@@ -32,7 +32,7 @@ pub(crate) fn measure(programs: &Programs, report: &mut Report) {
             &format!("from its start to the first 200{name}"),
             &format!("{start:.0} ms"),
             "",
-            Some(start),
+            start,
         );
         idle(program, name, report);
     }
@@ -57,7 +57,7 @@ fn idle(program: &Path, name: &str, report: &mut Report) {
         &format!("idle with 100 users{name}: memory; of one core; threads woken a second"),
         &format!("{resident:.1} MiB; {cpu:.2} %; {woken:.1}"),
         "≤ 15 MiB",
-        Some(resident),
+        resident,
     );
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use tests::harness::Alert;
 
 use crate::{
     load::{Load, Receiver, micros, open, post_request, times},
@@ -46,7 +47,7 @@ pub(crate) fn measure(programs: &Programs, report: &mut Report) {
             &format!("{path}, whoever posts straight to the receiver: p50, p99, p99.9, max"),
             &spread(&bare),
             "",
-            Some(bare.value_at_quantile(0.5) as f64),
+            bare.value_at_quantile(0.5) as f64,
         );
         plots.push(("straight to the receiver".to_owned(), bare));
         for (place, program) in programs.iter().enumerate() {
@@ -56,13 +57,13 @@ pub(crate) fn measure(programs: &Programs, report: &mut Report) {
                 &format!("{path}{name}, posted → received: p50, p99, p99.9, max"),
                 &spread(&received),
                 goal(rate),
-                Some(received.value_at_quantile(0.99) as f64),
+                received.value_at_quantile(0.99) as f64,
             );
             report.row(
                 &format!("{path}{name}, posted → answered 200: p50, p99, p99.9, max"),
                 &spread(&load.times),
                 "",
-                Some(load.times.value_at_quantile(0.99) as f64),
+                load.times.value_at_quantile(0.99) as f64,
             );
             plots.push((format!("through error-notifier{name}"), received));
         }
@@ -97,11 +98,12 @@ fn through(
             rate,
             span,
             |number| {
-                let user = number * 7919 % DESTINATIONS + 1;
-                let body = format!(
-                    "{{\"target\":[\"@user{user}\"],\"severity\":\"normal\",\"message\":\"alert #{number} \"}}"
-                );
-                post_request("/v1/alerts", &body)
+                let alert = Alert {
+                    targets: vec![format!("@user{}", number * 7919 % DESTINATIONS + 1)],
+                    severity: "normal",
+                    message: format!("alert #{number} "),
+                };
+                post_request("/v1/alerts", &alert.body())
             },
             begins,
         )

@@ -2,7 +2,10 @@
 # error-notifier in an image without a shell, for a user without privileges.
 #
 #   docker build -t error-notifier .
+#   docker run --rm -v alerts:/data error-notifier token create admin --scope admin --offline
 #   docker run --read-only -p 127.0.0.1:8080:8080 -v alerts:/data error-notifier
+#
+# The first of them prints the API token without which a server on 0.0.0.0 does not start.
 
 FROM rust:1.95-slim-bookworm AS build
 # librdkafka is built from its source, and uses OpenSSL.

@@ -222,6 +222,7 @@ fn alert(severity: Severity) -> Arc<Alert> {
     let accepted_at = UtcMillis(1_795_392_000_000);
     Arc::new(Alert {
         id: AlertId::at(accepted_at),
+        caller: None,
         gtid: Gtid::random(),
         severity,
         message: "node1 down".into(),

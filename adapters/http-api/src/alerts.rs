@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{DryRun, JsonText, Params, required},
@@ -127,11 +128,12 @@ pub(crate) async fn post(
     extensions: Extensions,
     body: JsonText,
 ) -> Result<Response, ApiError> {
+    let caller = access::caller(&extensions);
     let dry_run = dry_run.is_asked()?;
     let key = idempotency_key(&headers)?;
     let request = parse(&body)?;
     if dry_run {
-        return Ok(previewed(app.api.alerts.preview(&request)));
+        return Ok(previewed(app.api.alerts.preview(&request, &caller)?));
     }
     let receipt = app
         .api
@@ -139,8 +141,8 @@ pub(crate) async fn post(
         .accept(
             request,
             gtid::of(&extensions),
-            // The scope is the caller's API token, of which there are none yet.
-            key.map(|key| (String::new(), key.to_owned())),
+            &caller,
+            key.map(str::to_owned),
         )
         .await?;
     Ok(accepted(receipt))

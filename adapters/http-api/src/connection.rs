@@ -31,7 +31,7 @@ use tokio::{
 };
 use tower::Service;
 
-use crate::{errors, server::ServerSettings};
+use crate::{access::ClientAddress, errors, server::ServerSettings};
 
 /// How much of a request a connection buffers at once, headers included.
 const BUFFER: usize = 64 << 10;
@@ -143,11 +143,19 @@ pub(crate) async fn drive(
     settings: Arc<ServerSettings>,
     mut stop: watch::Receiver<bool>,
 ) {
+    // Gone already where it cannot be told.
+    let from = stream.peer_addr().ok();
+    let from = from.map(|from| ClientAddress(from.ip().to_canonical()));
     let io = TokioIo::new(Watched {
         stream,
         activity: activity.clone(),
     });
-    let service = service_fn(|request| answer(router.clone(), activity.clone(), request));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(from) = from {
+            request.extensions_mut().insert(from);
+        }
+        answer(router.clone(), activity.clone(), request)
+    });
     // hyper's own header time-out would also end idle connections, so it is off
     // and the server sweeps instead. `half_close`: a client that is done sending
     // still gets its answer, and no handler is dropped half way.

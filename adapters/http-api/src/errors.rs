@@ -7,11 +7,12 @@ use axum::{
 use common::AlertId;
 use producer::{
     application::{
-        alerts::RefusedAlert,
+        CreateTokenError,
+        alerts::{NotAccepted, RefusedAlert},
         directory::ChangeError,
         transfer::{ImportError, LineError, MAX_LINE_ERRORS},
     },
-    domain::{DirectoryError, Invalid},
+    domain::{DirectoryError, ForbiddenTarget, Invalid, Scope, TokenRefusal},
     ports::{AcceptError, ControlError, DestinationsError, HistoryError, ReplayError, StoreError},
 };
 use serde_json::json;
@@ -82,6 +83,20 @@ pub(crate) enum ApiError {
     ImportUnderWay,
     /// No new requests, please, and why.
     NotReady { reason: String },
+    /// The API token is not taken, or there is none.
+    Unauthenticated(TokenRefusal),
+    /// Too many tokens that are none came from there.
+    TooManyAttempts,
+    /// The API token does not have this scope.
+    ScopeMissing(Scope),
+    /// The API token is restricted to groups, and this may concern anybody.
+    TokenRestricted,
+    /// The API token is restricted to other groups.
+    TargetNotAllowed(ForbiddenTarget),
+    /// A web page asks, and the API is open to this machine alone.
+    ForeignPage,
+    /// The process keeps no API tokens, and this needs one.
+    KeepsNoTokens,
     /// A failure of ours; `inside` is for the log alone.
     Internal { inside: String },
 }
@@ -214,6 +229,31 @@ impl ApiError {
             Self::NotReady { reason } => {
                 Answer::new(S::SERVICE_UNAVAILABLE, "NOT_READY", std::mem::take(reason))
             }
+            Self::Unauthenticated(refusal) => {
+                Answer::new(S::UNAUTHORIZED, token_code(*refusal), refusal.to_string())
+            }
+            Self::TooManyAttempts => {
+                Answer::new(S::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", TOO_MANY_ATTEMPTS)
+            }
+            Self::ScopeMissing(scope) => {
+                Answer::new(S::FORBIDDEN, "SCOPE_MISSING", scope_missing(*scope))
+            }
+            Self::TokenRestricted => {
+                Answer::new(S::FORBIDDEN, "TOKEN_RESTRICTED", TOKEN_RESTRICTED)
+            }
+            Self::TargetNotAllowed(forbidden) => {
+                Answer::new(S::FORBIDDEN, "TARGET_NOT_ALLOWED", forbidden.to_string())
+            }
+            Self::ForeignPage => Answer::new(
+                S::FORBIDDEN,
+                "FOREIGN_PAGE",
+                "Without API tokens this is for programs on its own machine, under a loopback name and not from a web page elsewhere; make a token with `error-notifier token create`.",
+            ),
+            Self::KeepsNoTokens => Answer::new(
+                S::FORBIDDEN,
+                "KEEPS_NO_TOKENS",
+                "This process keeps no API tokens: it answers this where it listens on a loopback address, or with --insecure-open.",
+            ),
             Self::Internal { .. } => {
                 Answer::new(S::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", INTERNAL)
             }
@@ -229,12 +269,27 @@ impl ApiError {
                 | Self::DirectoryUnwritable { .. }
                 | Self::NotNow { .. }
                 | Self::ImportUnderWay
+                | Self::TooManyAttempts
         )
     }
 
     /// Whether the rest of the request's body is not waited for.
     fn leaves_body_unread(&self) -> bool {
         matches!(self, Self::BodyTooSlow | Self::BodyTooLarge { .. })
+    }
+
+    /// What a client needs to get in,
+    /// <https://www.rfc-editor.org/rfc/rfc6750#section-3>.
+    fn challenge(&self) -> Option<String> {
+        let realm = "Bearer realm=\"error-notifier\"";
+        match self {
+            Self::Unauthenticated(TokenRefusal::Missing) => Some(realm.to_owned()),
+            Self::Unauthenticated(_) => Some(format!("{realm}, error=\"invalid_token\"")),
+            Self::ScopeMissing(scope) => Some(format!(
+                "{realm}, error=\"insufficient_scope\", scope=\"{scope}\""
+            )),
+            _ => None,
+        }
     }
 
     fn alert(&self) -> Option<AlertId> {
@@ -270,10 +325,32 @@ fn directory_answer(error: &DirectoryError) -> Answer {
         DirectoryError::FirstDestination => (S::CONFLICT, "FIRST_DESTINATION"),
         DirectoryError::DestinationTaken => (S::CONFLICT, "DESTINATION_TAKEN"),
         DirectoryError::TooManyDestinations => (S::CONFLICT, "TOO_MANY_DESTINATIONS"),
+        DirectoryError::NoSuchApiToken => (S::NOT_FOUND, "TOKEN_NOT_FOUND"),
+        DirectoryError::ApiTokenNameTaken => (S::CONFLICT, "TOKEN_NAME_TAKEN"),
+        DirectoryError::TooManyApiTokens => (S::CONFLICT, "TOO_MANY_TOKENS"),
         DirectoryError::TokenMissing => return missing_field("token", error),
         DirectoryError::CredentialMissing => return missing_field("credential", error),
     };
     Answer::new(status, code, error.to_string())
+}
+
+pub(crate) const TOO_MANY_ATTEMPTS: &str =
+    "Too many API tokens that are none came from this address; try again later.";
+pub(crate) const TOKEN_RESTRICTED: &str =
+    "This API token is restricted to groups and may only post alerts.";
+
+pub(crate) fn scope_missing(scope: Scope) -> String {
+    format!("This needs an API token with the scope {scope}.")
+}
+
+pub(crate) fn token_code(refusal: TokenRefusal) -> &'static str {
+    match refusal {
+        TokenRefusal::Missing => "TOKEN_MISSING",
+        TokenRefusal::Malformed => "TOKEN_MALFORMED",
+        TokenRefusal::Unknown => "TOKEN_UNKNOWN",
+        TokenRefusal::Expired => "TOKEN_EXPIRED",
+        TokenRefusal::Revoked => "TOKEN_REVOKED",
+    }
 }
 
 fn missing_field(field: &'static str, error: &DirectoryError) -> Answer {
@@ -328,6 +405,10 @@ impl IntoResponse for ApiError {
             },
         );
         let headers = response.headers_mut();
+        let challenge = self.challenge();
+        if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if self.is_passing() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after()));
         }
@@ -361,6 +442,30 @@ impl From<Invalid> for ApiError {
             false => format!("{field} {problem}"),
         };
         Self::Field { field, sentence }
+    }
+}
+
+impl From<NotAccepted> for ApiError {
+    fn from(reason: NotAccepted) -> Self {
+        match reason {
+            NotAccepted::Forbidden(target) => target.into(),
+            NotAccepted::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<ForbiddenTarget> for ApiError {
+    fn from(forbidden: ForbiddenTarget) -> Self {
+        Self::TargetNotAllowed(forbidden)
+    }
+}
+
+impl From<CreateTokenError> for ApiError {
+    fn from(error: CreateTokenError) -> Self {
+        match error {
+            CreateTokenError::Invalid(invalid) => invalid.into(),
+            CreateTokenError::Change(error) => error.into(),
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! [`router()`] makes the routes, [`serve`] runs them over hyper with time-outs
 //! and a cap on connections. Every JSON answer stands in one envelope
-//! (`envelope.rs`), and one file says which error is which status (`errors.rs`).
+//! (`envelope.rs`), one table says what each operation needs (`access/rules.rs`), and one file says which error is which status (`errors.rs`).
 
+mod access;
 mod alerts;
 mod connection;
 mod destinations;
@@ -23,9 +24,11 @@ mod request_log;
 mod router;
 mod server;
 mod standby;
+mod tokens;
 mod user_destinations;
 mod users;
 
+pub use access::{Access, ClientAddress, Needs, OpenTo, RULES, Rule};
 pub use extract::BODY_TIMEOUT;
 pub use health::{Operations, Readiness};
 pub use metrics::HttpMetrics;

@@ -20,6 +20,7 @@ const MAX_WEIGHT: usize = 20_000;
 pub(crate) enum List {
     Users = b'u' as isize,
     Groups = b'g' as isize,
+    Tokens = b't' as isize,
 }
 
 /// The parameters of a list.

@@ -15,7 +15,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use common::Gtid;
+use common::{ApiTokenId, Gtid};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use tracing::{error, info, warn};
@@ -45,6 +45,10 @@ pub enum LogHttp {
 /// On an answer: the alert that the request was about.
 #[derive(Clone, Copy)]
 pub(crate) struct LoggedAlert(pub(crate) Uuid);
+
+/// On an answer: the API token that the request was made with.
+#[derive(Clone, Copy)]
+pub(crate) struct LoggedToken(pub(crate) ApiTokenId);
 
 /// On an answer: why it is a failure of ours, for the log alone.
 #[derive(Clone)]
@@ -131,6 +135,7 @@ impl Seen {
             status = response.status().as_u16(),
             ms = self.milliseconds(),
             gtid = self.gtid.as_str(),
+            caller = token(response).map(tracing::field::display),
             alert = alert(response).map(tracing::field::display),
             "request"
         );
@@ -143,6 +148,7 @@ impl Seen {
             status = response.status().as_u16(),
             ms = self.milliseconds(),
             gtid = self.gtid.as_str(),
+            caller = token(response).map(tracing::field::display),
             alert = alert(response).map(tracing::field::display),
             request_headers = %Printable(&redact::headers(bodies.request_headers)),
             request_body = %Printable(&bodies.request),
@@ -176,6 +182,10 @@ impl Seen {
 
 fn alert(response: &Response) -> Option<Uuid> {
     response.extensions().get::<LoggedAlert>().map(|id| id.0)
+}
+
+fn token(response: &Response) -> Option<ApiTokenId> {
+    response.extensions().get::<LoggedToken>().map(|id| id.0)
 }
 
 /// The answer again, and its body as the log shows it. A body that is streamed

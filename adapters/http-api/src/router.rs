@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, Router, middleware, routing::get};
 use producer::{
-    application::{Alerts, DirectoryAdmin},
+    application::{Alerts, ApiTokens, DirectoryAdmin},
     ports::{Control, Destinations, History},
 };
 use prometheus_client::registry::Registry;
@@ -18,6 +18,8 @@ use utoipa_axum::{
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::{
+    access,
+    access::{Access, Guard},
     alerts, destinations, directory, errors, groups, gtid, health,
     health::{Operations, Readiness},
     history,
@@ -25,7 +27,7 @@ use crate::{
     metrics::HttpMetrics,
     openapi, request_log,
     request_log::{LogHttp, Recorder},
-    user_destinations, users,
+    tokens, user_destinations, users,
 };
 
 /// Where the OpenAPI document is.
@@ -44,6 +46,10 @@ pub struct ApiState {
     pub destinations: Arc<dyn Destinations>,
     /// Keeping users and groups.
     pub directory: Arc<DirectoryAdmin>,
+    /// Who may call it.
+    pub tokens: Arc<ApiTokens>,
+    /// How it is open without tokens.
+    pub access: Access,
     /// Everything that `/metrics` shows; [`HttpMetrics::register`] first.
     pub registry: Arc<Registry>,
     /// What the API itself counts.
@@ -71,6 +77,8 @@ pub fn router(api: ApiState) -> Router {
         level: api.log_http,
         metrics: api.metrics.clone(),
     };
+    let tokens = Some(api.tokens.clone());
+    let guard = Guard::new(api.access, tokens, api.metrics.clone());
     let app = Arc::new(App {
         api,
         imports: Arc::new(Semaphore::new(1)),
@@ -87,11 +95,18 @@ pub fn router(api: ApiState) -> Router {
         .route(DOCUMENT, get(document))
         .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
         .fallback(errors::unknown_path);
-    wrapped(router, recorder).with_state(app)
+    wrapped(guarded(router, guard), recorder).with_state(app)
 }
 
-/// Health, metrics and how destinations stand, for a process without an API.
-pub fn operations_router(process: Operations, metrics: HttpMetrics, log_http: LogHttp) -> Router {
+/// Health, metrics and how destinations stand, for a process without an API. It keeps no
+/// tokens, so what needs one is open as `access` says, or refused.
+pub fn operations_router(
+    process: Operations,
+    access: Access,
+    metrics: HttpMetrics,
+    log_http: LogHttp,
+) -> Router {
+    let guard = Guard::new(access, None, metrics.clone());
     let router = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -102,7 +117,7 @@ pub fn operations_router(process: Operations, metrics: HttpMetrics, log_http: Lo
         level: log_http,
         metrics,
     };
-    wrapped(router, recorder).with_state(process)
+    wrapped(guarded(router, guard), recorder).with_state(process)
 }
 
 /// Health alone: whatever else is asked for, it is too early.
@@ -116,6 +131,11 @@ pub(crate) fn waiting_router(process: Operations) -> Router {
         metrics: HttpMetrics::default(),
     };
     wrapped(router, recorder).with_state(process)
+}
+
+/// What a request passes through that has to be admitted.
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, guard: Guard) -> Router<S> {
+    router.layer(middleware::from_fn_with_state(guard, access::admit))
 }
 
 /// What every request passes through on its way.
@@ -136,7 +156,7 @@ type Route = UtoipaMethodRouter<Arc<App>>;
 /// All routes that the document describes. Each is made when it is asked for, and its
 /// description dropped where nobody needs it: all of them together take more memory
 /// than the rest of the process.
-fn routes() -> [fn() -> Route; 23] {
+fn routes() -> [fn() -> Route; 25] {
     [
         || routes!(history::alerts::list, alerts::post),
         || routes!(history::alerts::get),
@@ -164,6 +184,8 @@ fn routes() -> [fn() -> Route; 23] {
         },
         || routes!(directory::export, directory::import),
         || routes!(destinations::list),
+        || routes!(tokens::list, tokens::create),
+        || routes!(tokens::get, tokens::revoke),
         || routes!(health::live),
         || routes!(health::ready),
         || routes!(health::metrics),
@@ -172,9 +194,46 @@ fn routes() -> [fn() -> Route; 23] {
 
 /// The OpenAPI document, made anew for each of the few who ask.
 async fn document() -> Json<Document> {
+    Json(described())
+}
+
+fn described() -> Document {
     let described = OpenApiRouter::with_openapi(openapi::base());
     let described = routes()
         .iter()
         .fold(described, |described, route| described.routes(route()));
-    Json(described.into_openapi())
+    let mut document = described.into_openapi();
+    access::describe(&mut document);
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The router has the routes of the document and few besides, which are written here.
+    #[test]
+    fn every_operation_has_a_rule_and_every_rule_an_operation() {
+        let document = serde_json::to_value(described()).unwrap();
+        let mut operations = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                operations.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let undescribed = [
+            DOCUMENT,
+            "/swagger-ui",
+            "/swagger-ui/",
+            "/swagger-ui/{*rest}",
+        ];
+        operations.extend(undescribed.map(|path| format!("GET {path}")));
+        operations.sort();
+        let rules = access::RULES.iter();
+        let mut rules: Vec<_> = rules
+            .map(|rule| format!("{} {}", rule.method, rule.path))
+            .collect();
+        rules.sort();
+        assert_eq!(rules, operations);
+    }
 }

@@ -41,6 +41,7 @@ fn alert(foreign: &Foreign, place: &str) -> AcceptedAlert {
     let contract = &foreign.contract;
     let alert = Alert {
         id: AlertId::found(foreign.written_at, place),
+        caller: None,
         gtid: foreign.gtid.clone().unwrap_or_else(Gtid::random),
         // Its producer's consumers know no other; the text says what it is.
         severity: Severity::Normal,

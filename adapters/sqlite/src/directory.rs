@@ -19,6 +19,7 @@ use producer::{
 use rusqlite::{Connection, Row};
 
 use crate::{
+    api_tokens,
     reader::{damaged, uuid},
     writer::{self, Commands},
 };
@@ -99,6 +100,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Directory, rusqlite::Error
         directory.insert_user(Arc::new(done.user()));
     }
     load_groups(connection, &mut directory)?;
+    api_tokens::load(connection, &mut directory)?;
     Ok(directory)
 }
 

@@ -98,6 +98,7 @@ pub(crate) fn alert(
 ) -> AcceptedAlert {
     let alert = Arc::new(Alert {
         id: AlertId::generate(),
+        caller: None,
         gtid: Gtid::random(),
         severity,
         message: "node1 down".into(),

@@ -25,6 +25,7 @@
 //! It loses transactions that were not committed, nothing of which was answered
 //! for. Outcomes among them are forgotten and those deliveries are sent again.
 
+mod api_tokens;
 mod backup;
 mod control;
 mod directory;

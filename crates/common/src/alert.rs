@@ -4,13 +4,18 @@ use std::{collections::HashSet, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{AlertId, Credential, DeliveryId, Destination, Gtid, Severity, UserId, UtcMillis};
+use crate::{
+    AlertId, ApiTokenId, Credential, DeliveryId, Destination, Gtid, Severity, UserId, UtcMillis,
+};
 
 /// One alert as it was accepted.
 #[derive(Clone, Debug)]
 pub struct Alert {
     /// Fixed before anything is published.
     pub id: AlertId,
+    /// The API token that it was posted with; `None` where none was asked for, and for
+    /// what this system posts itself.
+    pub caller: Option<ApiTokenId>,
     /// The request that brought it; stands on every log line about it.
     pub gtid: Gtid,
     /// How urgent it is.
@@ -108,6 +113,7 @@ mod tests {
     fn a_verbatim_text_is_shown_as_it_came_and_any_other_after_its_severity() {
         let mut alert = Alert {
             id: AlertId::generate(),
+            caller: None,
             gtid: Gtid::random(),
             severity: Severity::Normal,
             message: "node1 down".into(),

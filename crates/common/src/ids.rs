@@ -33,6 +33,10 @@ pub struct UserId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserDestinationId(pub Uuid);
 
+/// The id of an API token: its name where a secret must not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiTokenId(pub Uuid);
+
 /// A notification group's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub Uuid);
@@ -167,7 +171,14 @@ macro_rules! uuid_text {
     )*};
 }
 
-uuid_text!(AlertId, DeliveryId, UserId, UserDestinationId, GroupId);
+uuid_text!(
+    AlertId,
+    DeliveryId,
+    UserId,
+    UserDestinationId,
+    ApiTokenId,
+    GroupId
+);
 
 /// The text was not a UUID in its hyphenated form of 36 characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,7 +19,8 @@ pub use clock::{Clock, Now, SystemClock, UtcMillis};
 pub use destination::{ChannelKind, Credential, Destination};
 pub use gtid::Gtid;
 pub use ids::{
-    AlertId, CredentialId, DeliveryId, DestinationId, GroupId, UserDestinationId, UserId,
+    AlertId, ApiTokenId, CredentialId, DeliveryId, DestinationId, GroupId, UserDestinationId,
+    UserId,
 };
 pub use mishap::{Mishap, Mishaps};
 pub use secret::Secret;

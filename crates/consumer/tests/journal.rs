@@ -173,6 +173,7 @@ async fn each_attempt_is_one_line_with_the_gtid_and_without_text_or_token() {
         },
         alert: Arc::new(Alert {
             id: AlertId::generate(),
+            caller: None,
             gtid: gtid.clone(),
             severity: Severity::Normal,
             message: "the text".into(),

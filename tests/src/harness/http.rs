@@ -80,7 +80,7 @@ impl Connection {
         body: &[u8],
     ) -> io::Result<Answer> {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n",
             body.len()
         );
         if !headers

@@ -32,6 +32,7 @@ pub(super) fn alert(sequence: u64, accepted: &AcceptedAlert) -> AlertEntry {
         record: AlertRecord {
             v: VERSION,
             alert_id: alert.id,
+            caller: alert.caller,
             gtid: alert.gtid.as_str().to_owned(),
             severity: alert.severity,
             accepted_at: alert.accepted_at,

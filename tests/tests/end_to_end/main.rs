@@ -8,4 +8,5 @@ mod destinations;
 mod refusing_to_start;
 mod status;
 mod stopping;
+mod tokens;
 mod warnings;

@@ -102,6 +102,27 @@ fn a_data_folder_that_another_process_uses() {
 }
 
 #[test]
+fn an_address_that_others_reach_while_there_is_no_token() {
+    let place = Place::new();
+    let port = place.options.address().port();
+    let everywhere = place.options.clone().listening(([0, 0, 0, 0], port).into());
+    // Whether there is a token is looked up in the folder, so that is opened and closed.
+    let mut process = everywhere.spawn();
+    let status = process.wait(LONG);
+    let line = process.output();
+    assert_eq!(status.code(), Some(2), "{line}");
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(
+        line.contains("token create") && line.contains("--insecure-open"),
+        "{line}"
+    );
+    // Nor is one made where there was none.
+    let elsewhere = place.scratch.join("elsewhere");
+    place.refusal(&everywhere.on(&elsewhere));
+    assert!(!elsewhere.exists());
+}
+
+#[test]
 fn data_of_a_newer_version() {
     let place = Place::new();
     let path = Database::path(place.options.data());

@@ -24,6 +24,7 @@ pub(crate) async fn accept(site: &Site, users: &[u128]) -> Arc<Alert> {
     let accepted_at = site.clock.utc();
     let alert = Arc::new(Alert {
         id: AlertId::at(accepted_at),
+        caller: None,
         gtid: Gtid::random(),
         severity: Severity::Normal,
         message: "node1 \u{0} down".into(),

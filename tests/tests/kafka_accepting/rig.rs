@@ -287,6 +287,7 @@ pub(crate) fn alert(severity: Severity, message: &str, channels: &[u32]) -> Acce
     let accepted_at = UtcMillis(SystemClock::start().now().utc.0);
     let alert = Alert {
         id: AlertId::at(accepted_at),
+        caller: None,
         gtid: Gtid::parse("request-1").unwrap(),
         severity,
         message: message.into(),

@@ -310,7 +310,7 @@ fn make_mistakes(client: &mut Client<'_>, search: &mut Search) {
         )
         .as_bytes(),
     );
-    client.raw(format!("POST /v1/users HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{\"token\":\"{}", search.secret("half")).as_bytes());
+    client.raw(format!("POST /v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{\"token\":\"{}", search.secret("half")).as_bytes());
 }
 
 fn use_the_command_line(client: &mut Client<'_>, search: &mut Search) {

@@ -330,6 +330,7 @@ async fn a_token_that_another_process_has_changed_is_the_one_that_is_sent_with()
     let place = ann.destinations.first();
     let alert = Alert {
         id: AlertId::generate(),
+        caller: None,
         gtid: Gtid::random(),
         severity: Severity::Normal,
         message: "node1 down".into(),

@@ -15,6 +15,7 @@ const ACCEPTED: UtcMillis = UtcMillis(1_795_420_800_123);
 fn alert() -> Alert {
     Alert {
         id: AlertId::at(ACCEPTED),
+        caller: None,
         gtid: Gtid::parse("G1").unwrap(),
         severity: Severity::High,
         message: "node1 down".into(),

@@ -109,7 +109,7 @@ pub(super) fn dead_letters(
 }
 
 /// A time of RFC 3339, <https://www.rfc-editor.org/rfc/rfc3339>.
-pub(super) fn time(field: &'static str, text: Option<&str>) -> Result<Option<UtcMillis>, ApiError> {
+pub(crate) fn time(field: &'static str, text: Option<&str>) -> Result<Option<UtcMillis>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     // A query's `+` stands for a space: who wrote it bare meant the offset's sign.
     let text = text.replace(' ', "+");

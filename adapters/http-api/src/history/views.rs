@@ -47,6 +47,9 @@ pub(crate) struct AlertView {
     accepted_at: String,
     /// The global transaction id of the request that brought it.
     gtid: String,
+    /// The id of the API token that it was posted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_id: Option<Uuid>,
     /// Whom it named; in a list, the first 100.
     target: Vec<String>,
     /// Users whom it concerned.
@@ -276,6 +279,7 @@ fn view(summary: &AlertSummary, message: String, targets: usize) -> AlertView {
         message,
         accepted_at: rfc3339(alert.accepted_at),
         gtid: alert.gtid.as_str().to_owned(),
+        caller_id: alert.caller.map(|token| token.0),
         target: alert
             .targets
             .iter()

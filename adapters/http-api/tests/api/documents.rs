@@ -41,41 +41,45 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    DELETE /v1/dead-letters/{id}: 204 400 404 500 503
-    DELETE /v1/noti-groups/unsubscribe: 204 400 408 413 415 500 503
-    DELETE /v1/noti-groups/{id}: 204 400 404 500 503
-    DELETE /v1/users/{id}: 204 400 404 500 503
-    DELETE /v1/users/{id}/destinations/{destinationId}: 204 400 404 409 500 503
+    DELETE /v1/dead-letters/{id}: 204 400 401 403 404 429 500 503
+    DELETE /v1/noti-groups/unsubscribe: 204 400 401 403 408 413 415 429 500 503
+    DELETE /v1/noti-groups/{id}: 204 400 401 403 404 429 500 503
+    DELETE /v1/tokens/{id}: 204 400 401 403 404 429 500 503
+    DELETE /v1/users/{id}: 204 400 401 403 404 429 500 503
+    DELETE /v1/users/{id}/destinations/{destinationId}: 204 400 401 403 404 409 429 500 503
     GET /health/live: 200 500
     GET /health/ready: 200 500 503
-    GET /metrics: 200 500
-    GET /v1/alerts: 200 400 500
-    GET /v1/alerts/{id}: 200 400 404 500
-    GET /v1/dead-letters: 200 400 500
-    GET /v1/deliveries/{id}: 200 400 404 500
-    GET /v1/destinations: 200 400 500 503
-    GET /v1/directory: 200 500
-    GET /v1/events: 200 400 500 503
-    GET /v1/noti-groups: 200 400 500
-    GET /v1/noti-groups/{id}: 200 400 404 500
-    GET /v1/users: 200 400 500
-    GET /v1/users/{id}: 200 400 404 500
-    GET /v1/users/{id}/destinations: 200 400 404 500
-    GET /v1/users/{id}/destinations/{destinationId}: 200 400 404 500
-    POST /v1/alerts: 200 400 408 413 415 422 500 503
-    POST /v1/alerts/replay: 200 202 400 408 413 415 500 503
-    POST /v1/alerts/{id}/cancel: 200 202 400 404 500 503
-    POST /v1/dead-letters/replay: 200 202 400 408 413 415 500 503
-    POST /v1/deliveries/{id}/replay: 200 202 400 404 409 500 503
-    POST /v1/directory: 200 400 408 413 415 500 503
-    POST /v1/noti-groups: 201 400 404 408 409 413 415 500 503
-    POST /v1/noti-groups/subscribe: 204 400 404 408 409 413 415 500 503
-    POST /v1/noti-groups/unsubscribe: 204 400 408 413 415 500 503
-    POST /v1/users: 201 400 408 409 413 415 500 503
-    POST /v1/users/{id}/destinations: 201 400 404 408 409 413 415 500 503
-    PUT /v1/noti-groups/{id}: 200 201 400 404 408 409 413 415 500 503
-    PUT /v1/users/{id}: 200 201 400 408 409 413 415 500 503
-    PUT /v1/users/{id}/destinations/{destinationId}: 200 201 400 404 408 409 413 415 500 503
+    GET /metrics: 200 401 429 500
+    GET /v1/alerts: 200 400 401 403 429 500
+    GET /v1/alerts/{id}: 200 400 401 403 404 429 500
+    GET /v1/dead-letters: 200 400 401 403 429 500
+    GET /v1/deliveries/{id}: 200 400 401 403 404 429 500
+    GET /v1/destinations: 200 400 401 403 429 500 503
+    GET /v1/directory: 200 401 403 429 500
+    GET /v1/events: 200 400 401 403 429 500 503
+    GET /v1/noti-groups: 200 400 401 403 429 500
+    GET /v1/noti-groups/{id}: 200 400 401 403 404 429 500
+    GET /v1/tokens: 200 400 401 403 429 500
+    GET /v1/tokens/{id}: 200 400 401 403 404 429 500
+    GET /v1/users: 200 400 401 403 429 500
+    GET /v1/users/{id}: 200 400 401 403 404 429 500
+    GET /v1/users/{id}/destinations: 200 400 401 403 404 429 500
+    GET /v1/users/{id}/destinations/{destinationId}: 200 400 401 403 404 429 500
+    POST /v1/alerts: 200 400 401 403 408 413 415 422 429 500 503
+    POST /v1/alerts/replay: 200 202 400 401 403 408 413 415 429 500 503
+    POST /v1/alerts/{id}/cancel: 200 202 400 401 403 404 429 500 503
+    POST /v1/dead-letters/replay: 200 202 400 401 403 408 413 415 429 500 503
+    POST /v1/deliveries/{id}/replay: 200 202 400 401 403 404 409 429 500 503
+    POST /v1/directory: 200 400 401 403 408 413 415 429 500 503
+    POST /v1/noti-groups: 201 400 401 403 404 408 409 413 415 429 500 503
+    POST /v1/noti-groups/subscribe: 204 400 401 403 404 408 409 413 415 429 500 503
+    POST /v1/noti-groups/unsubscribe: 204 400 401 403 408 413 415 429 500 503
+    POST /v1/tokens: 201 400 401 403 404 408 409 413 415 429 500 503
+    POST /v1/users: 201 400 401 403 408 409 413 415 429 500 503
+    POST /v1/users/{id}/destinations: 201 400 401 403 404 408 409 413 415 429 500 503
+    PUT /v1/noti-groups/{id}: 200 201 400 401 403 404 408 409 413 415 429 500 503
+    PUT /v1/users/{id}: 200 201 400 401 403 408 409 413 415 429 500 503
+    PUT /v1/users/{id}/destinations/{destinationId}: 200 201 400 401 403 404 408 409 413 415 429 500 503
     "#);
 }
 

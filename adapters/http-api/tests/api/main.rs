@@ -3,6 +3,7 @@
 // Clippy knows the tests for what they are, but not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod answers;
 mod contract;
 mod destinations;

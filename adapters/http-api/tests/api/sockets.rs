@@ -69,7 +69,7 @@ impl Running {
 
 fn alert_request(body: &str) -> String {
     format!(
-        "POST /v1/alerts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/alerts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -131,7 +131,10 @@ async fn a_head_that_does_not_arrive_in_time_is_408_and_the_end() {
         ..patient()
     };
     let server = start(settings).await;
-    for half in ["P", "POST /v1/alerts HTTP/1.1\r\nhost: x\r\ncontent-"] {
+    for half in [
+        "P",
+        "POST /v1/alerts HTTP/1.1\r\nhost: localhost\r\ncontent-",
+    ] {
         let mut stream = server.connect().await;
         stream.write_all(half.as_bytes()).await.unwrap();
         let (head, body) = read_answer(&mut stream).await;
@@ -221,7 +224,7 @@ async fn a_client_that_does_not_take_its_answer_is_cut_off() {
     // More than the sockets on both sides hold.
     server.api.store.add_users(120_000);
     let mut stream = server.connect().await;
-    let request = "GET /v1/directory HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = "GET /v1/directory HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     // The answer has begun; from here on nobody takes it. With no other deadline,
     // the server ends only once this connection has.
@@ -275,7 +278,7 @@ async fn requests_go_through_while_half_requests_take_every_place() {
 async fn begin_alert(server: &Running) -> TcpStream {
     let mut stream = server.connect().await;
     let head = format!(
-        "POST /v1/alerts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        "POST /v1/alerts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
         ALERT.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();

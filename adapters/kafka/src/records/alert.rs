@@ -39,6 +39,7 @@ fn record(alert: &Alert, chunk: Option<AlertChunk>, part: &str, sealer: &Sealer)
     let mut record = AlertRecord {
         v: VERSION,
         alert_id: alert.id,
+        caller: alert.caller,
         gtid: alert.gtid.to_string(),
         severity: alert.severity,
         accepted_at: alert.accepted_at,
@@ -134,6 +135,7 @@ pub fn join(parts: &[Hidden]) -> Result<AlertBody, Unreadable> {
 pub fn accepted_alert(record: &AlertRecord, body: &AlertBody) -> AcceptedAlert {
     let alert = Arc::new(Alert {
         id: record.alert_id,
+        caller: record.caller,
         gtid: Gtid::parse(&record.gtid).unwrap_or_else(Gtid::random),
         severity: record.severity,
         message: body.message.as_str().into(),

@@ -135,6 +135,7 @@ pub fn open_delivery(record: &DeliveryRecord, sealer: &Sealer) -> Result<OpenDel
         place: meta.place,
         alert: Arc::new(Alert {
             id: meta.alert_id,
+            caller: None,
             gtid: Gtid::parse(&meta.gtid).unwrap_or_else(Gtid::random),
             severity: meta.severity,
             message: message.into(),

@@ -25,6 +25,7 @@ pub(crate) fn alert(severity: Severity, message: &str, deliveries: u32) -> Accep
     let accepted_at = UtcMillis(1_795_392_000_123);
     let alert = Alert {
         id: AlertId::at(accepted_at),
+        caller: None,
         gtid: Gtid::parse("request-1").unwrap(),
         severity,
         message: message.into(),

@@ -21,6 +21,7 @@ pub(crate) fn lease(sequence: u64, ordinal: u32, severity: Severity, address: &s
         position: Position { sequence, ordinal },
         alert: Arc::new(Alert {
             id: AlertId(Default::default()),
+            caller: None,
             gtid: Gtid::parse("request-1").unwrap(),
             severity,
             message: format!("message {sequence}").into(),

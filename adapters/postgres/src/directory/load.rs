@@ -6,7 +6,7 @@ use producer::domain::Directory;
 use tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
 
 use super::{
-    State,
+    State, api_tokens,
     log::{self, Position},
     rows::{BY_USER, GROUPS, USERS, Users, group, member},
 };
@@ -55,6 +55,10 @@ pub(super) async fn load_within(transaction: &Transaction<'_>) -> Result<State, 
     .await?;
     let members = "SELECT noti_group_id, user_id FROM noti_group_user";
     each_row(transaction, members, |row| member(row, &mut directory)).await?;
+    each_row(transaction, api_tokens::TOKENS, |row| {
+        api_tokens::token(row, &mut directory).map(drop)
+    })
+    .await?;
     Ok(State {
         directory: Arc::new(directory),
         position,

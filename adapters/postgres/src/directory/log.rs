@@ -8,7 +8,7 @@ use tokio_postgres::{Error, Row, Transaction, types::Type};
 use uuid::Uuid;
 
 use super::{
-    State, load,
+    State, api_tokens, load,
     rows::{BY_USER, GROUPS, USERS, Users, group, member},
 };
 
@@ -50,7 +50,7 @@ pub(crate) async fn catch_up(
     // The place that is known comes first, to see whether it is still there.
     let rows = transaction
         .query_typed(
-            "SELECT sequence, at, everything, users, groups, member_groups, member_users
+            "SELECT sequence, at, everything, users, groups, member_groups, member_users, api_tokens
              FROM directory_change WHERE sequence >= $1 ORDER BY sequence",
             &[(&known.position.sequence, Type::INT8)],
         )
@@ -93,6 +93,7 @@ struct Changed {
     users: BTreeSet<Uuid>,
     groups: BTreeSet<Uuid>,
     members: BTreeSet<(Uuid, Uuid)>,
+    api_tokens: BTreeSet<Uuid>,
 }
 
 impl Changed {
@@ -103,6 +104,7 @@ impl Changed {
         let groups = ids(5)?.unwrap_or_default();
         self.members
             .extend(groups.into_iter().zip(ids(6)?.unwrap_or_default()));
+        self.api_tokens.extend(ids(7)?.unwrap_or_default());
         Ok(())
     }
 
@@ -122,6 +124,10 @@ impl Changed {
         let members: Vec<_> = self.members.into_iter().collect();
         for pairs in members.chunks(AT_A_TIME) {
             read_members(transaction, pairs, directory).await?;
+        }
+        let api_tokens: Vec<_> = self.api_tokens.into_iter().collect();
+        for ids in api_tokens.chunks(AT_A_TIME) {
+            api_tokens::read(transaction, ids, directory).await?;
         }
         Ok(())
     }

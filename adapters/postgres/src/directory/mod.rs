@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `rows.rs` | makes users and groups of rows |
+//! | `api_tokens.rs` | reads and writes API tokens |
 //! | `load.rs` | reads everything |
 //! | `log.rs` | reads what changed since, from the log |
 //! | `plan.rs` | judges commands and works out what they leave, in memory |
@@ -17,6 +18,7 @@
 //! changes and the writer for our own, take turns, begin with what is published and go on
 //! by `log.rs`.
 
+mod api_tokens;
 mod load;
 mod log;
 mod plan;

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use common::{Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
+use common::{ApiTokenId, Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
 use producer::{
     domain::{
-        Change, Command, Destinations, Directory, DirectoryError, Effect, FurtherDestination,
-        Group, GroupRecord, NewCredential, SavedDestination, User, UserDestination, UserRecord,
+        ApiToken, Change, Command, Destinations, Directory, DirectoryError, Effect,
+        FurtherDestination, Group, GroupRecord, NewCredential, SavedDestination, User,
+        UserDestination, UserRecord,
     },
     ports::Mode,
 };
@@ -23,12 +24,13 @@ pub(super) struct Plan {
     pub(super) now: UtcMillis,
 }
 
-/// Users, groups and memberships.
+/// Users, groups, memberships and API tokens.
 #[derive(Default)]
 pub(super) struct Touched {
     pub(super) users: BTreeSet<UserId>,
     pub(super) groups: BTreeSet<GroupId>,
     pub(super) members: BTreeSet<(GroupId, UserId)>,
+    pub(super) api_tokens: BTreeSet<ApiTokenId>,
 }
 
 /// What the commands of one call come to.
@@ -88,6 +90,7 @@ impl Plan {
             users,
             groups,
             members,
+            api_tokens,
         } = &mut self.touched;
         match change {
             Change::SaveUser { record, credential } => self.save_user(record, *credential),
@@ -110,6 +113,24 @@ impl Plan {
             Change::Unsubscribe(group, user) => {
                 members.insert((*group, *user));
                 self.after.remove_member(*group, *user);
+            }
+            Change::CreateApiToken(record) => {
+                api_tokens.insert(record.id);
+                self.after.insert_api_token(Arc::new(ApiToken {
+                    record: record.clone(),
+                    created_at: self.now,
+                    revoked_at: None,
+                }));
+            }
+            Change::RevokeApiToken(id) => {
+                if let Some(token) = self.after.api_token(*id) {
+                    let revoked = ApiToken {
+                        revoked_at: Some(self.now),
+                        ..(**token).clone()
+                    };
+                    api_tokens.insert(*id);
+                    self.after.insert_api_token(Arc::new(revoked));
+                }
             }
         }
     }
@@ -184,6 +205,7 @@ impl Touched {
         self.users.extend(other.users);
         self.groups.extend(other.groups);
         self.members.extend(other.members);
+        self.api_tokens.extend(other.api_tokens);
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn member(row: &Row, directory: &mut Directory) -> Result<(), Error> 
     Ok(())
 }
 
-fn leave_out(what: &str, id: Uuid, why: &dyn Display) {
+pub(super) fn leave_out(what: &str, id: Uuid, why: &dyn Display) {
     tracing::error!(
         %id,
         "a {what} in the database cannot be used and is left out: {why}"

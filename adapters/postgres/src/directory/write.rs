@@ -13,7 +13,10 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use super::plan::{Plan, UNWRITTEN};
+use super::{
+    api_tokens,
+    plan::{Plan, UNWRITTEN},
+};
 use crate::time::system_time;
 
 /// Writes the difference between `before`, which the database holds, and the plan's end.
@@ -45,6 +48,7 @@ pub(super) async fn write(
     )
     .await?;
     rows += save_members(transaction, before, plan).await?;
+    rows += api_tokens::save(transaction, plan).await?;
     Ok(rows)
 }
 

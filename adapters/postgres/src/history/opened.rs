@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use common::{
-    Alert, AlertId, Gtid, Severity, UtcMillis,
+    Alert, AlertId, ApiTokenId, Gtid, Severity, UtcMillis,
     packed::{PackedDelivery, unpack_deliveries},
 };
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::error::Failure;
 
 /// The columns of an alert's row, all but its deliveries.
 pub(super) const ALERT: &str = "alert.sequence, alert.id, alert.gtid, alert.severity,
      alert.accepted_at, alert.message, alert.verbatim, alert.targets, alert.user_count,
-     alert.delivery_count";
+     alert.delivery_count, alert.caller";
 
 /// The column after those of [`ALERT`].
-pub(super) const NEXT_COLUMN: usize = 10;
+pub(super) const NEXT_COLUMN: usize = 11;
 
 /// An alert without its deliveries.
 #[derive(Clone, Debug)]
@@ -44,6 +45,7 @@ pub(super) fn head(row: &Row) -> Result<Head, Failure> {
         sequence: row.try_get::<_, i64>(0)? as u64,
         alert: Arc::new(Alert {
             id: AlertId(row.try_get(1)?),
+            caller: row.try_get::<_, Option<Uuid>>(10)?.map(ApiTokenId),
             gtid: Gtid::parse(gtid).unwrap_or_else(Gtid::random),
             severity: severity(row.try_get(3)?)?,
             accepted_at: UtcMillis(row.try_get(4)?),

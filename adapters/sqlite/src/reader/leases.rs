@@ -16,9 +16,10 @@ use crate::{
     packed::{PackedDelivery, pick_deliveries, unpack_deliveries, unpack_targets},
 };
 
-/// All of an alert; [`opened`] reads it. Its sequence number comes last.
+/// All of an alert; [`opened`] reads it. Its sequence number comes after that, then its caller.
 pub(crate) const ALERT: &str =
-    "SELECT id, gtid, severity, accepted_at, message, targets, recipients, sequence FROM alert";
+    "SELECT id, gtid, severity, accepted_at, message, targets, recipients, sequence,
+     caller FROM alert";
 
 /// Which deliveries of an alert have rows, from one ordinal on.
 pub(super) const KNOWN: &str = "SELECT ordinal FROM delivery
@@ -123,7 +124,7 @@ pub(crate) fn open_alert(
 }
 
 /// An alert of these columns: id, gtid, severity, accepted_at, message, targets,
-/// recipients.
+/// recipients, sequence, caller.
 pub(crate) fn opened(row: &Row<'_>, sequence: u64) -> Result<Opened, rusqlite::Error> {
     Ok(Opened {
         sequence,
@@ -141,6 +142,10 @@ fn alert(row: &Row<'_>) -> Result<Alert, rusqlite::Error> {
         // Messages of other producers are found in a shared queue, never here.
         verbatim: false,
         id: AlertId(uuid(row, 0)?),
+        caller: row
+            .get_ref(8)?
+            .as_str_or_null()?
+            .and_then(|token| token.parse().ok()),
         gtid: Gtid::parse(&gtid).unwrap_or_else(Gtid::random),
         severity: severity(row, 2)?,
         accepted_at: UtcMillis(row.get(3)?),

@@ -112,8 +112,8 @@ fn insert(
     transaction
         .prepare_cached(
             "INSERT INTO alert
-             (sequence, id, gtid, severity, accepted_at, message, targets, recipients)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (sequence, id, gtid, severity, accepted_at, message, targets, recipients, caller)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             sequence as i64,
@@ -124,6 +124,7 @@ fn insert(
             &*alert.message,
             prepared.targets,
             prepared.recipients,
+            alert.caller.map(|token| token.to_string()),
         ])?;
     if deliveries.is_empty() {
         return Ok(());

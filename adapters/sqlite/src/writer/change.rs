@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use aws_lc_rs::{hmac, rand};
-use common::{Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis};
+use common::{
+    ApiTokenId, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
+};
 use producer::{
     domain::{
-        Change, Command, Destinations, Directory, DirectoryError, Effect, FurtherDestination,
-        Group, GroupRecord, NewCredential, SavedDestination, User, UserDestination, UserRecord,
+        ApiToken, ApiTokenRecord, Change, Command, Destinations, Directory, DirectoryError, Effect,
+        FurtherDestination, Group, GroupRecord, NewCredential, SavedDestination, User,
+        UserDestination, UserRecord,
     },
     ports::{Executed, Mode, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{current, retired::retire};
-use crate::directory::Published;
+use crate::{api_tokens, directory::Published};
 
 pub(super) struct Changer {
     published: Arc<Published>,
@@ -149,6 +152,8 @@ impl Tables<'_> {
                 )?;
                 directory.remove_member(*group, *user);
             }
+            Change::CreateApiToken(record) => self.create_api_token(record, directory)?,
+            Change::RevokeApiToken(id) => self.revoke_api_token(*id, directory)?,
         }
         Ok(())
     }
@@ -322,6 +327,37 @@ impl Tables<'_> {
              VALUES (?1, ?2, ?3, ?3)",
             params![group.0.as_bytes(), user.0.as_bytes(), self.now.0],
         )
+    }
+
+    fn create_api_token(
+        &self,
+        record: &ApiTokenRecord,
+        directory: &mut Directory,
+    ) -> Result<(), rusqlite::Error> {
+        let token = ApiToken {
+            record: record.clone(),
+            created_at: self.now,
+            revoked_at: None,
+        };
+        api_tokens::insert(self.transaction, &token)?;
+        directory.insert_api_token(Arc::new(token));
+        Ok(())
+    }
+
+    fn revoke_api_token(
+        &self,
+        id: ApiTokenId,
+        directory: &mut Directory,
+    ) -> Result<(), rusqlite::Error> {
+        api_tokens::revoke(self.transaction, id, self.now)?;
+        if let Some(token) = directory.api_token(id) {
+            let revoked = ApiToken {
+                revoked_at: Some(self.now),
+                ..(**token).clone()
+            };
+            directory.insert_api_token(Arc::new(revoked));
+        }
+        Ok(())
     }
 
     /// Writes a place down, so that deliveries may refer to it.

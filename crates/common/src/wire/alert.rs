@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Hidden, Served};
-use crate::{AlertId, CredentialId, DestinationId, Severity, UtcMillis};
+use crate::{AlertId, ApiTokenId, CredentialId, DestinationId, Severity, UtcMillis};
 
 /// An alert with all its deliveries, or a chunk of one too long for one record.
 ///
@@ -16,6 +16,9 @@ pub struct AlertRecord {
     pub v: u32,
     /// The same however often it is published: the first one counts.
     pub alert_id: AlertId,
+    /// The API token that it was posted with, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<ApiTokenId>,
     /// The request that brought it.
     pub gtid: String,
     /// How urgent it is.

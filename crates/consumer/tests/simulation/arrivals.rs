@@ -132,6 +132,7 @@ impl World {
         };
         let alert = Alert {
             id: AlertId(Default::default()),
+            caller: None,
             gtid: self.gtid.clone(),
             severity,
             message: match self.rng.random_range(0..4) {

@@ -54,8 +54,8 @@ impl Failure {
 
     fn code(&self) -> u8 {
         match self {
+            Self::BadInput(_) | Self::Client(ClientError::Token(_)) => 2,
             Self::Client(_) | Self::Output(..) => 1,
-            Self::BadInput(_) => 2,
             Self::Nobody => 3,
         }
     }

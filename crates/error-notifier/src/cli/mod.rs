@@ -11,6 +11,7 @@ pub(crate) mod health;
 mod input;
 pub(crate) mod send;
 mod table;
+pub(crate) mod token;
 pub(crate) mod user;
 mod user_destination;
 mod watch;
@@ -142,6 +143,13 @@ pub(crate) enum Command {
     Directory {
         #[command(subcommand)]
         command: directory::DirectoryCommand,
+    },
+
+    /// Make, list and revoke API tokens
+    #[command(after_help = token::EXAMPLES)]
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
     },
 
     /// Copy a data folder to a file, consistent, while a server uses it

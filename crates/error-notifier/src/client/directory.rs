@@ -20,6 +20,17 @@ pub(crate) struct Kind {
     sigil: &'static str,
 }
 
+impl Kind {
+    /// Things that no alert is targeted at.
+    pub(crate) const fn new(word: &'static str, path: &'static str) -> Self {
+        Self {
+            word,
+            path,
+            sigil: "",
+        }
+    }
+}
+
 /// Users, at `/v1/users`.
 pub(crate) const USER: Kind = Kind {
     word: "user",

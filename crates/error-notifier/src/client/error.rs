@@ -21,6 +21,10 @@ pub(crate) enum ClientError {
     #[error("the connection to {url} ended before the whole answer came: {reason}")]
     Broken { url: String, reason: String },
 
+    /// What was given as an API token is none.
+    #[error("the API token {0}")]
+    Token(String),
+
     /// Something else than error-notifier answered.
     #[error("{url} answered {status}, but not as an error-notifier does; is --url right?")]
     Foreign { url: String, status: StatusCode },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::error::ClientError;
+use super::token;
 use crate::config::settings::ServerSettings;
 
 /// Time to connect; a server that is there answers at once.
@@ -72,6 +73,8 @@ impl Call {
 pub(crate) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
     settings: ServerSettings,
+    /// The `Authorization` header.
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
@@ -83,6 +86,7 @@ impl Client {
             reason: error.to_string(),
         })?;
         Ok(Self {
+            authorization: token::header(&settings.token)?,
             pool: Pool::builder(TokioExecutor::new()).build(connector),
             settings,
         })
@@ -157,6 +161,9 @@ impl Client {
             .header(ACCEPT, HeaderValue::from_static("*/*"));
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
         }
         if let Some(gtid) = &self.settings.gtid {
             request = request.header(GTID, gtid);

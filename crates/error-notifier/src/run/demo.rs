@@ -87,6 +87,7 @@ fn serve_settings(
         webhooks,
         history,
         http,
+        access,
         digests,
         warnings,
         log,
@@ -108,6 +109,7 @@ fn serve_settings(
         warnings,
         history,
         http,
+        access,
         log,
     })
 }

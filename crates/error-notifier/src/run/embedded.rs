@@ -7,8 +7,8 @@ use std::sync::Arc;
 use common::{Clock, Mishaps, SystemClock};
 use consumer::application::{Dispatcher, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
-use http_api::{ApiState, HttpMetrics, Readiness};
-use producer::application::{Alerts, DirectoryAdmin};
+use http_api::{Access, ApiState, HttpMetrics, Readiness};
+use producer::application::{Alerts, ApiTokens, DirectoryAdmin};
 use producer::metrics::AlertMetrics;
 use producer::ports::DirectoryStore;
 use prometheus_client::registry::Registry;
@@ -19,13 +19,14 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::listening::{self, AcceptingEnds, DRAIN_DEADLINE};
 use super::warning::{self, Warning};
-use super::{bind, delivery, destinations::OfThisProcess, shutdown::Shutdown};
+use super::{access, bind, delivery, destinations::OfThisProcess, shutdown::Shutdown};
 use crate::cli::failure::Failure;
 use crate::config::settings::EmbeddedSettings;
 
 /// A service that listens and has its data folder, and has not begun.
 pub(super) struct Service {
     settings: EmbeddedSettings,
+    access: Access,
     listener: TcpListener,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -38,6 +39,7 @@ impl Service {
         settings: EmbeddedSettings,
         dropped_log_lines: ErrorCounter,
     ) -> Result<Self, Failure> {
+        access::before_opening(settings.listen, &settings.access, &settings.data_dir)?;
         let listener = bind(settings.listen, "--listen").await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         if settings.history.unsafe_synchronous_off {
@@ -45,8 +47,16 @@ impl Service {
         }
         let store = Store::open(store_settings(&settings), clock.clone())
             .map_err(|error| Failure::BadInput(error.to_string()))?;
+        let access = match access::of_api(settings.listen, &settings.access, &*store.directory) {
+            Ok(access) => access,
+            Err(failure) => {
+                store.close();
+                return Err(failure);
+            }
+        };
         Ok(Self {
             settings,
+            access,
             listener,
             store,
             clock,
@@ -177,6 +187,11 @@ impl Service {
             history: self.store.history.clone(),
             control: self.store.control.clone(),
             destinations: Arc::new(OfThisProcess(inspector)),
+            tokens: Arc::new(ApiTokens::new(
+                self.store.directory.clone(),
+                self.clock.clone(),
+            )),
+            access: self.access,
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,

@@ -1,5 +1,6 @@
 //! The servers, put together.
 
+mod access;
 mod delivery;
 mod demo;
 mod destinations;
@@ -22,7 +23,7 @@ use crate::logging::{self, Logging};
 
 pub(crate) use demo::demo;
 pub(crate) use mockup::mockup;
-pub(crate) use scaled::{consumer, migrate, producer};
+pub(crate) use scaled::{consumer, database, migrate, producer};
 pub(crate) use serve::serve;
 
 /// Starts the log and a runtime on all cores, and runs `server` to its end.

@@ -38,6 +38,10 @@ const COMMANDS: &[&[&str]] = &[
     &["directory"],
     &["directory", "export"],
     &["directory", "import"],
+    &["token"],
+    &["token", "create"],
+    &["token", "list"],
+    &["token", "revoke"],
     &["backup"],
     &["health"],
     &["completions"],
@@ -112,6 +116,11 @@ fn a_wrong_line_is_answered_in_one_line_with_code_2_and_the_way_to_help() {
         (&["send", "-t", "@a", "--key", "a b", "x"], "visible ASCII"),
         (&["user", "add", "n", "--channel", "c", "--id", "7"], "--id"),
         (&["user", "list", "--gtid", "a b"], "--gtid"),
+        (&["token", "create", "ci"], "--scope"),
+        (
+            &["token", "create", "ci", "--scope", "root"],
+            "directory:write",
+        ),
         (&["completions", "cmd"], "bash"),
     ] {
         let ended = program(arguments).run();

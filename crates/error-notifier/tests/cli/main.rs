@@ -9,4 +9,5 @@ mod help;
 mod history_commands;
 mod program;
 mod send;
+mod token_commands;
 mod transfers;

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    domain::{Invalid, Resolution, resolve, text::normalise},
+    domain::{
+        Caller, Directory, ForbiddenTarget, Invalid, Resolution, check_targets, resolve,
+        text::normalise,
+    },
     metrics::AlertMetrics,
     ports::{AcceptError, Acceptance, AlertQueue, DirectoryStore, IdempotencyKey},
 };
@@ -152,29 +155,38 @@ impl Alerts {
 
     /// Accepts an alert: on `Ok` it is durable.
     ///
-    /// With `key`, the (scope, key) pair of the caller, a repeated request is
-    /// answered as the first one was and tells nobody again.
+    /// With `key` a repeated request of the same caller is answered as the first one was
+    /// and tells nobody again. A key is the caller's own: another token's same key names
+    /// another request.
+    ///
+    /// # Errors
+    /// [`NotAccepted`]; the caller's token may forbid a target.
     pub async fn accept(
         &self,
         request: AlertRequest,
         gtid: Gtid,
-        key: Option<(String, String)>,
-    ) -> Result<AlertReceipt, RefusedAlert> {
+        caller: &Caller,
+        key: Option<String>,
+    ) -> Result<AlertReceipt, NotAccepted> {
         let accepted_at = self.clock.now().utc;
         let id = AlertId::at(accepted_at);
+        // The groups are looked at as they are when their members are.
+        let directory = self.directory.snapshot();
+        check(&directory, &request, caller)?;
         let Resolution {
             deliveries,
             user_count,
             unknown,
-        } = resolve(&self.directory.snapshot(), &request.targets);
+        } = resolve(&directory, &request.targets);
         let receipt = AlertReceipt {
             user_count,
             alert_id: id.0,
             unknown_targets: names(&request.targets, &unknown),
             replayed: false,
         };
-        let key = key.map(|(scope, key)| IdempotencyKey {
-            scope,
+        let token = caller.token();
+        let key = key.map(|key| IdempotencyKey {
+            scope: token.map(|id| id.to_string()).unwrap_or_default(),
             key,
             fingerprint: request.fingerprint(),
             answer: serde_json::to_string(&receipt).unwrap_or_default(),
@@ -182,6 +194,7 @@ impl Alerts {
         let severity = request.severity;
         let alert = Arc::new(Alert {
             id,
+            caller: token,
             gtid,
             severity,
             message: request.message,
@@ -207,18 +220,26 @@ impl Alerts {
             }
             Ok(Acceptance::Replayed { answer }) => {
                 self.metrics.on_replayed();
-                replayed(&answer).map_err(|reason| RefusedAlert { id, reason })
+                replayed(&answer).map_err(|reason| RefusedAlert { id, reason }.into())
             }
             Err(reason) => {
                 self.metrics.on_not_accepted();
-                Err(RefusedAlert { id, reason })
+                Err(RefusedAlert { id, reason }.into())
             }
         }
     }
 
     /// Who would be told, without telling anybody.
-    pub fn preview(&self, request: &AlertRequest) -> Preview {
+    ///
+    /// # Errors
+    /// A target that the caller's token forbids.
+    pub fn preview(
+        &self,
+        request: &AlertRequest,
+        caller: &Caller,
+    ) -> Result<Preview, ForbiddenTarget> {
         let directory = self.directory.snapshot();
+        check(&directory, request, caller)?;
         let found = resolve(&directory, &request.targets);
         let mut recipients: Vec<PreviewedUser> = Vec::with_capacity(found.user_count);
         let mut seen = HashSet::with_capacity(found.user_count);
@@ -240,11 +261,34 @@ impl Alerts {
                 target: target.map(|text| text.to_string()).unwrap_or_default(),
             });
         }
-        Preview {
+        Ok(Preview {
             recipients,
             unknown_targets: names(&request.targets, &found.unknown),
-        }
+        })
     }
+}
+
+/// Whether the caller may name those targets.
+fn check(
+    directory: &Directory,
+    request: &AlertRequest,
+    caller: &Caller,
+) -> Result<(), ForbiddenTarget> {
+    match caller.groups() {
+        Some(groups) => check_targets(directory, &request.targets, groups),
+        None => Ok(()),
+    }
+}
+
+/// Why an alert was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// The caller's token forbids a target; nothing was stored.
+    #[error(transparent)]
+    Forbidden(#[from] ForbiddenTarget),
+    /// The queue did not take it for certain.
+    #[error(transparent)]
+    Refused(#[from] RefusedAlert),
 }
 
 /// An alert that was not accepted for certain.

@@ -140,18 +140,26 @@ impl DirectoryAdmin {
     }
 
     async fn change(&self, command: Command) -> Result<(Arc<Directory>, Effect), ChangeError> {
-        match self.store.execute(vec![command], Mode::Commit).await {
-            Ok(Executed { directory, effects }) => Ok((
-                directory,
-                effects.first().copied().unwrap_or(Effect::Unchanged),
-            )),
-            Err(StoreError::Refused(reasons)) => match reasons.into_iter().next() {
-                Some((_, reason)) => Err(ChangeError::Refused(reason)),
-                None => Err(ChangeError::Store(StoreError::Failed(
-                    "refused without a reason".into(),
-                ))),
-            },
-            Err(error) => Err(ChangeError::Store(error)),
-        }
+        change(&*self.store, command).await
+    }
+}
+
+/// Carries one command out.
+pub(super) async fn change(
+    store: &dyn DirectoryStore,
+    command: Command,
+) -> Result<(Arc<Directory>, Effect), ChangeError> {
+    match store.execute(vec![command], Mode::Commit).await {
+        Ok(Executed { directory, effects }) => Ok((
+            directory,
+            effects.first().copied().unwrap_or(Effect::Unchanged),
+        )),
+        Err(StoreError::Refused(reasons)) => match reasons.into_iter().next() {
+            Some((_, reason)) => Err(ChangeError::Refused(reason)),
+            None => Err(ChangeError::Store(StoreError::Failed(
+                "refused without a reason".into(),
+            ))),
+        },
+        Err(error) => Err(ChangeError::Store(error)),
     }
 }

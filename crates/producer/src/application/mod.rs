@@ -1,6 +1,7 @@
 //! The use cases.
 
 pub mod alerts;
+pub mod api_tokens;
 pub mod directory;
 pub mod keyed_queue;
 pub mod remote_control;
@@ -9,6 +10,7 @@ pub mod warnings;
 pub mod watched_history;
 
 pub use alerts::{AlertReceipt, AlertRequest, Alerts, Preview};
+pub use api_tokens::{ApiTokens, CreateTokenError, CreatedApiToken, NewApiToken};
 pub use directory::DirectoryAdmin;
 pub use keyed_queue::KeyedQueue;
 pub use remote_control::RemoteControl;

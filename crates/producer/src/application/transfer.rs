@@ -248,6 +248,8 @@ fn subject(command: &Command) -> (bool, uuid::Uuid) {
         | Command::Subscribe(_, id)
         | Command::Unsubscribe(_, id) => (true, id.0),
         Command::RemoveGroup(id) => (false, id.0),
+        Command::CreateApiToken(record) => (false, record.id.0),
+        Command::RevokeApiToken(id) => (false, id.0),
     }
 }
 

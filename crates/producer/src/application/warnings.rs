@@ -144,6 +144,7 @@ impl Warnings {
         let accepted_at = self.clock.now().utc;
         let alert = Alert {
             id: AlertId::at(accepted_at),
+            caller: None,
             gtid: Gtid::random(),
             severity: Severity::High,
             message: sums.text().into(),

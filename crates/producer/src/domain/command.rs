@@ -1,8 +1,8 @@
 //! What can be asked of the directory, and what it then changes.
 
-use common::{ChannelKind, Destination, GroupId, UserDestinationId, UserId};
+use common::{ApiTokenId, ChannelKind, Destination, GroupId, UserDestinationId, UserId};
 
-use super::{Address, Description, DestinationRecord, GroupName, Token, UserName};
+use super::{Address, ApiTokenRecord, Description, DestinationRecord, GroupName, Token, UserName};
 
 /// A wish to change the directory.
 #[derive(Clone, Debug)]
@@ -33,6 +33,10 @@ pub enum Command {
     Subscribe(GroupId, UserId),
     /// That user no longer in that group; nothing where that is so already.
     Unsubscribe(GroupId, UserId),
+    /// A new API token under a new id.
+    CreateApiToken(ApiTokenRecord),
+    /// That API token is taken no longer; nothing where that is so already.
+    RevokeApiToken(ApiTokenId),
 }
 
 /// The values of a user to be written.
@@ -94,6 +98,10 @@ pub enum Change {
     Subscribe(GroupId, UserId),
     /// Remove the membership.
     Unsubscribe(GroupId, UserId),
+    /// Write this API token, which is new.
+    CreateApiToken(ApiTokenRecord),
+    /// Write that this API token was revoked now.
+    RevokeApiToken(ApiTokenId),
 }
 
 /// A destination to be written.

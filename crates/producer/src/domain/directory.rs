@@ -8,13 +8,13 @@
 
 use std::{borrow::Borrow, sync::Arc};
 
-use common::{GroupId, UserId};
+use common::{ApiTokenId, GroupId, UserId};
 use imbl::{OrdMap, OrdSet};
 
 use self::{destinations::further_of_user, entry::Entry};
 use super::{
-    Change, Command, Group, GroupName, GroupRecord, MAX_DESTINATIONS, NewCredential, User,
-    UserName, UserRecord,
+    ApiToken, Change, Command, Group, GroupName, GroupRecord, MAX_API_TOKENS, MAX_DESTINATIONS,
+    NewCredential, User, UserName, UserRecord,
 };
 
 /// Why the directory did not do it.
@@ -58,6 +58,18 @@ pub enum DirectoryError {
     /// A destination is created, or becomes one of another kind, without a credential.
     #[error("credential must be given when a destination is created or its kind changes.")]
     CredentialMissing,
+    /// No API token of that id.
+    #[error("The requested API token does not exist.")]
+    NoSuchApiToken,
+    /// Another API token that is not revoked has the name.
+    #[error("API token name already exists.")]
+    ApiTokenNameTaken,
+    /// There are as many API tokens as there may be.
+    #[error(
+        "There are at most {} API tokens, revoked ones counted.",
+        MAX_API_TOKENS
+    )]
+    TooManyApiTokens,
 }
 
 /// What a command comes to.
@@ -80,7 +92,7 @@ pub enum Effect {
     Unchanged,
 }
 
-/// Every user, group and membership, at one moment.
+/// Every user, group, membership and API token, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     users: OrdMap<UserId, Entry>,
@@ -88,6 +100,9 @@ pub struct Directory {
     groups: OrdMap<GroupId, Arc<Group>>,
     group_names: OrdMap<GroupName, GroupId>,
     members: OrdMap<GroupId, OrdSet<UserId>>,
+    api_tokens: OrdMap<ApiTokenId, Arc<ApiToken>>,
+    /// By the beginning of their hashes.
+    api_tokens_by_hash: OrdSet<(u64, ApiTokenId)>,
 }
 
 /// Reading.
@@ -215,7 +230,9 @@ impl Directory {
             | Command::PutDestination(user, record, _) => self
                 .user(*user)
                 .is_some_and(|user| user.destinations.find(record.id).is_some()),
+            Command::CreateApiToken(record) => self.api_token(record.id).is_some(),
             Command::RemoveUser(_)
+            | Command::RevokeApiToken(_)
             | Command::RemoveDestination(..)
             | Command::RemoveGroup(_)
             | Command::Subscribe(..)
@@ -255,6 +272,8 @@ impl Directory {
                 true => vec![Change::Unsubscribe(*group, *user)],
                 false => vec![],
             }),
+            Command::CreateApiToken(record) => self.create_api_token(record),
+            Command::RevokeApiToken(id) => self.revoke_api_token(*id),
         }
     }
 
@@ -424,6 +443,7 @@ where
     }
 }
 
+mod api_tokens;
 mod credentials;
 mod destinations;
 mod entry;

@@ -142,6 +142,7 @@ impl Filling {
             record: AlertRecord {
                 v: VERSION,
                 alert_id: AlertId::at(accepted_at),
+                caller: None,
                 gtid: Uuid::new_v4().to_string(),
                 severity,
                 accepted_at,

@@ -75,6 +75,7 @@ async fn send<C: ChannelUnderTest>(url: &str, credential: &str, patience: Durati
     };
     let alert = Alert {
         id: AlertId::generate(),
+        caller: None,
         gtid: Gtid::random(),
         severity: Severity::High,
         message: "node1 down".into(),

@@ -1,5 +1,6 @@
 //! The directory: [`DirectoryStore`].
 
+mod api_tokens;
 mod credentials;
 mod destinations;
 mod keeping;
@@ -13,7 +14,7 @@ use producer::ports::DirectoryStore;
 
 use super::ManualClock;
 
-pub use self::{credentials::*, destinations::*, keeping::*, rules::*};
+pub use self::{api_tokens::*, credentials::*, destinations::*, keeping::*, rules::*};
 
 /// A directory that can be opened and restarted.
 #[async_trait]
@@ -74,6 +75,14 @@ macro_rules! directory_contract {
             destinations_go_with_the_user
             a_destination_with_a_changed_secret_has_another_credential
             what_happens_to_a_destination_moves_its_users_time
+
+            a_token_is_known_by_its_secret_until_it_is_revoked
+            tokens_are_kept_as_they_were_made
+            a_revoked_token_stays_and_its_name_is_free
+            a_token_that_is_revoked_again_keeps_its_time
+            a_restriction_outlives_its_groups
+            the_rules_of_tokens_refuse_what_they_forbid
+            a_dry_run_makes_no_token
         }
     };
 }

@@ -110,8 +110,13 @@ pub(super) fn written(directory: &Directory) -> Vec<String> {
         let members: Vec<_> = directory.member_ids(group.id).collect();
         format!("{group:?} {members:?}")
     });
+    let tokens = directory.api_tokens().map(|token| {
+        let hash = token.record.hash.as_bytes();
+        format!("{token:?} {hash:?}")
+    });
     let counts = (directory.user_count(), directory.group_count());
-    users.chain(groups).chain([format!("{counts:?}")]).collect()
+    let counts = format!("{counts:?}");
+    users.chain(groups).chain(tokens).chain([counts]).collect()
 }
 
 pub(super) fn user_id(n: u128) -> UserId {

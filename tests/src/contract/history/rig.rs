@@ -109,6 +109,7 @@ impl<S: HistoryUnderTest> Rig<S> {
         let accepted_at = self.clock.now().utc;
         let alert = Arc::new(Alert {
             id: AlertId::at(accepted_at),
+            caller: None,
             gtid: Gtid::random(),
             severity,
             message: message.into(),

@@ -16,6 +16,7 @@ use super::{
 fn rich<Q: QueueUnderTest>(rig: &Rig<Q>) -> AcceptedAlert {
     let alert = Arc::new(Alert {
         id: AlertId::generate(),
+        caller: None,
         gtid: Gtid::parse("request-1").unwrap(),
         severity: Severity::High,
         message: "노드 1\n\u{0}\"down\" 🚨".into(),

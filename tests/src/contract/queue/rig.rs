@@ -82,6 +82,7 @@ impl<Q: QueueUnderTest> Rig<Q> {
     pub(super) fn alert(&self, severity: Severity, deliveries: Vec<Delivery>) -> AcceptedAlert {
         let alert = Arc::new(Alert {
             id: AlertId::generate(),
+            caller: None,
             gtid: Gtid::random(),
             severity,
             message: "node1 down".into(),

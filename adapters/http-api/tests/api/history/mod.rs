@@ -4,4 +4,4 @@ mod control;
 mod events;
 mod filters;
 mod records;
-mod site;
+pub(crate) mod site;

@@ -8,10 +8,10 @@ use consumer::{
     domain::{Attempt, AttemptResult, Lease, Outcome, Settlement},
     ports::{DeliveryQueue, Received},
 };
-use http_api::{ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, Readiness, router};
+use http_api::{Access, ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, OpenTo, Readiness, router};
 use http_body_util::BodyExt;
 use producer::{
-    application::{Alerts, DirectoryAdmin, transfer},
+    application::{Alerts, ApiTokens, DirectoryAdmin, transfer},
     metrics::AlertMetrics,
     ports::{Control, Mode},
 };
@@ -23,22 +23,35 @@ use tower::ServiceExt;
 
 use crate::support::{Answer, FakeDestinations, ONE, TWO, request};
 
-pub(super) struct Site {
-    pub(super) router: Router,
-    pub(super) store: Store,
-    pub(super) readiness: Readiness,
-    pub(super) clock: Arc<SystemClock>,
+pub(crate) struct Site {
+    pub(crate) router: Router,
+    pub(crate) store: Store,
+    pub(crate) readiness: Readiness,
+    pub(crate) clock: Arc<SystemClock>,
     _folder: TempDir,
 }
 
 impl Site {
     /// With the users and groups of the contract's sample.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::controlled(|store| store.control.clone()).await
     }
 
     /// The same, cancelled and replayed by that control.
-    pub(super) async fn controlled(control: impl Fn(&Store) -> Arc<dyn Control>) -> Self {
+    pub(crate) async fn controlled(control: impl Fn(&Store) -> Arc<dyn Control>) -> Self {
+        let access = Access {
+            open_to: OpenTo::ThisMachine,
+            open_metrics: true,
+        };
+        Self::open(control, access).await
+    }
+
+    /// The same, open as `access` says.
+    pub(crate) async fn accessed(access: Access) -> Self {
+        Self::open(|store| store.control.clone(), access).await
+    }
+
+    async fn open(control: impl Fn(&Store) -> Arc<dyn Control>, access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock::start());
         let settings = Settings {
@@ -72,6 +85,8 @@ impl Site {
             control: control(&store),
             destinations: Arc::new(FakeDestinations::default()),
             directory: Arc::new(DirectoryAdmin::new(store.directory.clone())),
+            tokens: Arc::new(ApiTokens::new(store.directory.clone(), clock.clone())),
+            access,
             registry: Arc::new(Registry::default()),
             metrics: HttpMetrics::default(),
             readiness: readiness.clone(),
@@ -87,11 +102,11 @@ impl Site {
         }
     }
 
-    pub(super) fn now(&self) -> UtcMillis {
+    pub(crate) fn now(&self) -> UtcMillis {
         self.clock.now().utc
     }
 
-    pub(super) async fn send(&self, request: axum::http::Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: axum::http::Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Answer {
@@ -101,35 +116,35 @@ impl Site {
         }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.bare("GET", path).await
     }
 
-    pub(super) async fn bare(&self, method: &str, path: &str) -> Answer {
+    pub(crate) async fn bare(&self, method: &str, path: &str) -> Answer {
         self.send(request(method, path).body(Body::empty()).unwrap())
             .await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         let request = request("POST", path).header("content-type", "application/json");
         self.send(request.body(Body::from(body.to_string())).unwrap())
             .await
     }
 
     /// Posts an alert and gives its id.
-    pub(super) async fn alert(&self, target: &str, severity: &str, message: &str) -> String {
+    pub(crate) async fn alert(&self, target: &str, severity: &str, message: &str) -> String {
         self.alert_to(&[target], severity, message).await
     }
 
     /// Posts an alert to these targets and gives its id.
-    pub(super) async fn alert_to(&self, target: &[&str], severity: &str, message: &str) -> String {
+    pub(crate) async fn alert_to(&self, target: &[&str], severity: &str, message: &str) -> String {
         let body = json!({"target": target, "severity": severity, "message": message});
         let data = self.post("/v1/alerts", body).await.data();
         data["alertId"].as_str().unwrap().to_owned()
     }
 
     /// The next deliveries, which have to be so many.
-    pub(super) async fn receive(&self, count: usize) -> Vec<Lease> {
+    pub(crate) async fn receive(&self, count: usize) -> Vec<Lease> {
         let mut come = Vec::new();
         while come.len() < count {
             if let Received::Leases(leases) = self.store.queue.receive(count).await.unwrap() {
@@ -140,7 +155,7 @@ impl Site {
     }
 
     /// Ends deliveries after one attempt more.
-    pub(super) async fn settle(&self, leases: &[Lease], outcome: Outcome) {
+    pub(crate) async fn settle(&self, leases: &[Lease], outcome: Outcome) {
         let is_taken = outcome == Outcome::Delivered;
         let settlements = leases.iter().map(|lease| Settlement {
             lease: lease.key(),
@@ -167,7 +182,7 @@ impl Site {
     }
 
     /// Posts an alert to everybody whose deliveries die; gives its deliveries' ids.
-    pub(super) async fn dead_letters(&self) -> Vec<String> {
+    pub(crate) async fn dead_letters(&self) -> Vec<String> {
         self.alert("@all", "normal", "node1 down").await;
         let leases = self.receive(2).await;
         self.settle(&leases, dead()).await;
@@ -176,13 +191,13 @@ impl Site {
     }
 }
 
-pub(super) fn dead() -> Outcome {
+pub(crate) fn dead() -> Outcome {
     let reason = "refused for good: channel_not_found".to_owned();
     Outcome::Dead { reason }
 }
 
 /// The values of one field of a page's items.
-pub(super) fn each(page: &Value, field: &str) -> Vec<String> {
+pub(crate) fn each(page: &Value, field: &str) -> Vec<String> {
     let items = page["items"].as_array().unwrap().iter();
     items
         .map(|item| item[field].as_str().unwrap().to_owned())

@@ -16,10 +16,10 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use common::{SystemClock, mishap::Unheard};
-use http_api::{ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, Readiness, router};
+use http_api::{Access, ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, OpenTo, Readiness, router};
 use http_body_util::BodyExt;
 use producer::{
-    application::{Alerts, DirectoryAdmin},
+    application::{Alerts, ApiTokens, DirectoryAdmin},
     metrics::AlertMetrics,
 };
 use prometheus_client::registry::Registry;
@@ -68,7 +68,7 @@ impl Api {
         let alerts = Alerts::new(
             store.clone(),
             queue.clone(),
-            clock,
+            clock.clone(),
             alert_metrics,
             Arc::new(Unheard),
         );
@@ -78,6 +78,11 @@ impl Api {
             history: Arc::new(BrokenHistory),
             control: Arc::new(BrokenHistory),
             destinations: destinations.clone(),
+            tokens: Arc::new(ApiTokens::new(store.clone(), clock.clone())),
+            access: Access {
+                open_to: OpenTo::ThisMachine,
+                open_metrics: true,
+            },
             registry: Arc::new(registry),
             metrics,
             readiness: readiness.clone(),

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use common::{Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
 use producer::{
     domain::{
-        Address, Change, Command, Description, Destinations, Directory, FurtherDestination, Group,
-        GroupName, GroupRecord, NewCredential, Token, User, UserDestination, UserName, UserRecord,
+        Address, ApiToken, Change, Command, Description, Destinations, Directory,
+        FurtherDestination, Group, GroupName, GroupRecord, NewCredential, Token, User,
+        UserDestination, UserName, UserRecord,
     },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
@@ -176,6 +177,19 @@ fn apply(directory: &mut Directory, change: Change) {
         Change::RemoveGroup(id) => directory.remove_group(id),
         Change::Subscribe(group, user) => directory.insert_member(group, user),
         Change::Unsubscribe(group, user) => directory.remove_member(group, user),
+        Change::CreateApiToken(record) => directory.insert_api_token(Arc::new(ApiToken {
+            record,
+            created_at: CREATED,
+            revoked_at: None,
+        })),
+        Change::RevokeApiToken(id) => {
+            let token = directory.api_token(id).unwrap();
+            let revoked = ApiToken {
+                revoked_at: Some(CREATED),
+                ..(**token).clone()
+            };
+            directory.insert_api_token(Arc::new(revoked));
+        }
     }
 }
 

@@ -29,6 +29,7 @@ pub(in crate::history) struct Prepared {
     pub(super) delivery_count: i32,
     user_count: i32,
     verbatim: bool,
+    caller: Option<Uuid>,
     gtid: String,
     message: String,
     targets: Vec<String>,
@@ -106,6 +107,7 @@ fn prepare(entry: AlertEntry) -> Prepared {
         delivery_count: whole(packed.len()),
         user_count: whole(users),
         verbatim: body.verbatim,
+        caller: record.caller.map(|token| token.0),
         gtid: text(&record.gtid),
         message: text(&body.message),
         targets: body.targets.iter().map(|target| text(target)).collect(),
@@ -184,9 +186,9 @@ async fn seen_before(
 }
 
 const COLUMNS: &str = "sequence, accepted_at, id, user_count, delivery_count, severity, verbatim,
-     gtid, message, targets, recipients";
+     gtid, message, targets, recipients, caller";
 
-const TYPES: [Type; 11] = [
+const TYPES: [Type; 12] = [
     Type::INT8,
     Type::INT8,
     Type::UUID,
@@ -198,6 +200,7 @@ const TYPES: [Type; 11] = [
     Type::TEXT,
     Type::TEXT_ARRAY,
     Type::BYTEA,
+    Type::UUID,
 ];
 
 /// Adds alerts.
@@ -226,6 +229,7 @@ pub(super) async fn insert(
                 &alert.message,
                 &alert.targets,
                 &alert.recipients,
+                &alert.caller,
             ])
             .await?;
     }

@@ -360,6 +360,7 @@ fn lease_of(kind: ChannelKind, sequence: u64, address: &str, message: &str) -> L
         },
         alert: Arc::new(Alert {
             id: AlertId::generate(),
+            caller: None,
             gtid: Gtid::random(),
             severity: Severity::Normal,
             message: message.into(),

@@ -1,5 +1,6 @@
 //! The table of settings: one field, one line in `--help`, one key.
 
+mod access;
 mod shared;
 
 use std::net::SocketAddr;
@@ -10,7 +11,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
 use producer::domain::OpsTarget;
 
-pub(crate) use shared::{DatabaseSettings, KafkaSettings, WaitSettings};
+pub(crate) use access::{AccessSettings, ApiTokenSettings};
+pub(crate) use shared::{DatabaseSettings, KafkaSettings, OfflineDatabase, WaitSettings};
 
 use super::values::{self, BaseUrl, Kinds, LogFilter, LogFormat, LogHttp, Networks, Pace, Zone};
 
@@ -103,6 +105,9 @@ pub(crate) struct EmbeddedSettings {
     pub(crate) http: HttpSettings,
 
     #[command(flatten)]
+    pub(crate) access: AccessSettings,
+
+    #[command(flatten)]
     pub(crate) log: LogSettings,
 }
 
@@ -131,6 +136,9 @@ pub(crate) struct ProducerSettings {
 
     #[command(flatten)]
     pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) access: AccessSettings,
 
     #[command(flatten)]
     pub(crate) database: DatabaseSettings,
@@ -171,6 +179,9 @@ pub(crate) struct ConsumerSettings {
 
     #[command(flatten)]
     pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) access: AccessSettings,
 
     #[command(flatten)]
     pub(crate) kafka: KafkaSettings,
@@ -249,6 +260,9 @@ pub(crate) struct DemoSettings {
 
     #[command(flatten)]
     pub(crate) http: HttpSettings,
+
+    #[command(flatten)]
+    pub(crate) access: AccessSettings,
 
     #[command(flatten)]
     pub(crate) log: LogSettings,
@@ -422,6 +436,9 @@ pub(crate) struct ServerSettings {
         default_value = "http://127.0.0.1:8080"
     )]
     pub(crate) url: BaseUrl,
+
+    #[command(flatten)]
+    pub(crate) token: ApiTokenSettings,
 
     /// How long to wait for an answer, or for its next part (1ms to 1h)
     #[arg(long, env = "ERROR_NOTIFIER_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = values::timeout)]

@@ -24,6 +24,14 @@ pub(crate) struct DatabaseSettings {
     pub(crate) database_url: Option<SecretText>,
 }
 
+/// The database that a command works on by itself, where it is not a data folder.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct OfflineDatabase {
+    /// With --offline: the PostgreSQL to work on instead of a data folder
+    #[arg(long, env = "ERROR_NOTIFIER_DATABASE_URL", value_name = "URL")]
+    pub(crate) database_url: Option<SecretText>,
+}
+
 /// The queue of the scaled-out form.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Kafka")]

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Clock, SystemClock};
-use http_api::{ApiState, HttpMetrics, LogHttp, Readiness};
+use http_api::{Access, ApiState, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
-use producer::application::{Alerts, DirectoryAdmin, KeyedQueue, RemoteControl, WatchedHistory};
+use producer::application::{
+    Alerts, ApiTokens, DirectoryAdmin, KeyedQueue, RemoteControl, WatchedHistory,
+};
 use producer::metrics::AlertMetrics;
-use producer::ports::Destinations;
+use producer::ports::{Destinations, DirectoryStore};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::cluster::{self, Opened};
 use crate::cli::failure::Failure;
+use crate::config::secret::SecretText;
 use crate::config::settings::{DatabaseSettings, WaitSettings, WarningSettings};
 use crate::run::warning::{self, Warning};
 
@@ -47,20 +50,25 @@ pub(super) struct Accepting {
 }
 
 /// How the database is used.
-pub(super) fn database(
+pub(super) fn named_database(
     database: &DatabaseSettings,
     wait: &WaitSettings,
 ) -> Result<postgres::Settings, Failure> {
-    let Some(url) = &database.database_url else {
-        return Err(Failure::BadInput(
+    match &database.database_url {
+        Some(url) => self::database(url, wait.wait),
+        None => Err(Failure::BadInput(
             "no database is named; give one with --database-url".into(),
-        ));
-    };
+        )),
+    }
+}
+
+/// How the database at `url` is used, waited for as long as `wait` at the start.
+pub(crate) fn database(url: &SecretText, wait: Duration) -> Result<postgres::Settings, Failure> {
     let url: DatabaseUrl = url.expose().parse().map_err(|error: UrlError| {
         Failure::BadInput(format!("the value of --database-url {error}"))
     })?;
     Ok(postgres::Settings {
-        wait: wait.wait,
+        wait,
         ..postgres::Settings::new(url)
     })
 }
@@ -71,7 +79,7 @@ impl Accepting {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let settings = postgres::Settings {
             retention: parts.retention,
-            ..database(parts.database, parts.wait)?
+            ..named_database(parts.database, parts.wait)?
         };
         let (database, queue) = tokio::try_join!(
             async {
@@ -129,6 +137,11 @@ impl Accepting {
         })
     }
 
+    /// The directory.
+    pub(super) fn directory(&self) -> &dyn DirectoryStore {
+        self.database.directory.as_ref()
+    }
+
     /// What the API works with. Registers all that is counted.
     pub(super) fn api(
         &self,
@@ -136,6 +149,7 @@ impl Accepting {
         readiness: Readiness,
         log_http: LogHttp,
         destinations: Arc<dyn Destinations>,
+        access: Access,
     ) -> ApiState {
         let alert_metrics = AlertMetrics::default();
         alert_metrics.register(&mut registry);
@@ -162,6 +176,11 @@ impl Accepting {
             history: self.database.history.clone(),
             control: Arc::new(control),
             destinations,
+            tokens: Arc::new(ApiTokens::new(
+                self.database.directory.clone(),
+                self.clock.clone(),
+            )),
+            access,
             registry: Arc::new(registry),
             metrics: http_metrics,
             readiness,

@@ -10,7 +10,7 @@ use super::delivering::{self, How};
 use crate::cli::failure::Failure;
 use crate::config::settings::ConsumerSettings;
 use crate::run::listening::{self, AcceptingEnds};
-use crate::run::{bind, run, shutdown::Shutdown};
+use crate::run::{access, bind, run, shutdown::Shutdown};
 
 /// Delivers until a signal ends it.
 pub(crate) fn consumer(settings: ConsumerSettings) -> Result<(), Failure> {
@@ -58,6 +58,7 @@ pub(crate) fn consumer(settings: ConsumerSettings) -> Result<(), Failure> {
             };
             standby.put_in(http_api::operations_router(
                 operations,
+                access::of_operations(settings.listen, &settings.access),
                 http_metrics,
                 LogHttp::Off,
             ));

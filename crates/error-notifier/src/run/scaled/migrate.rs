@@ -9,7 +9,7 @@ use crate::run::run;
 /// Brings the schema up to date. Started by many at once it is done once.
 pub(crate) fn migrate(settings: MigrateSettings) -> Result<(), Failure> {
     run(&settings.log.clone(), |_| async move {
-        let database = accepting::database(&settings.database, &settings.wait)?;
+        let database = accepting::named_database(&settings.database, &settings.wait)?;
         postgres::migrate(database)
             .await
             .map_err(|error| Failure::BadInput(error.to_string()))?;

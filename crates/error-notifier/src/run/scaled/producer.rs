@@ -10,7 +10,7 @@ use super::{cluster, delivering};
 use crate::cli::failure::Failure;
 use crate::config::settings::ProducerSettings;
 use crate::run::listening::{self, AcceptingEnds};
-use crate::run::{bind, run, shutdown::Shutdown};
+use crate::run::{access, bind, run, shutdown::Shutdown};
 
 /// Serves until a signal ends it.
 pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
@@ -46,6 +46,7 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
                 }) => opened?,
                 () = shutdown.begun() => return Ok(()),
             };
+            let access = access::of_api(settings.listen, &settings.access, opened.directory())?;
             let log_http = listening::log_http(settings.log_http);
             let destinations = Arc::new(OfNobody);
             standby.put_in(http_api::router(opened.api(
@@ -53,6 +54,7 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
                 readiness,
                 log_http,
                 destinations,
+                access,
             )));
             tracing::info!("ready");
             // Whoever reads the deliveries may be no consumer of ours, so producers fan out too.

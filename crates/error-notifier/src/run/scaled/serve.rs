@@ -8,7 +8,7 @@ use super::delivering::{self, How};
 use crate::cli::failure::Failure;
 use crate::config::settings::ServeSettings;
 use crate::run::listening::{self, AcceptingEnds};
-use crate::run::{bind, shutdown::Shutdown};
+use crate::run::{access, bind, shutdown::Shutdown};
 
 /// Serves until a signal ends it.
 pub(in crate::run) async fn serve(
@@ -45,6 +45,7 @@ pub(in crate::run) async fn serve(
         }) => opened?,
         () = shutdown.begun() => return Ok(()),
     };
+    let access = access::of_api(embedded.listen, &embedded.access, accepting.directory())?;
     let how = How {
         slack_url: &embedded.slack_url,
         delivery: &embedded.delivery,
@@ -64,6 +65,7 @@ pub(in crate::run) async fn serve(
         readiness,
         log_http,
         lanes.inspectors(),
+        access,
     )));
     tracing::info!("ready");
     let (delivered, served) = tokio::join!(delivering::deliver(fan_out, lanes, ends), serving);

@@ -1,13 +1,14 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use common::{Now, UtcMillis};
+use common::{ApiTokenId, Now, UtcMillis};
 
 use super::*;
 use crate::{
     domain::{
-        Command, Directory,
-        fixtures::{two_users, user, user_id, with_hooks},
+        ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Command, Directory, Grant, Scope,
+        Who,
+        fixtures::{group_id, two_users, user, user_id, with_hooks},
     },
     ports::{Executed, Mode, StoreError},
 };
@@ -110,13 +111,30 @@ impl Rig {
         }
     }
 
-    async fn accept(&self, targets: &[&str]) -> Result<AlertReceipt, RefusedAlert> {
-        self.alerts.accept(request(targets), gtid(), None).await
+    async fn accept(&self, targets: &[&str]) -> Result<AlertReceipt, NotAccepted> {
+        let caller = Caller::LOCAL;
+        self.alerts
+            .accept(request(targets), gtid(), &caller, None)
+            .await
     }
 
-    async fn accept_with_key(&self, request: AlertRequest) -> Result<AlertReceipt, RefusedAlert> {
-        let key = ("caller1".to_owned(), "key1".to_owned());
-        self.alerts.accept(request, gtid(), Some(key)).await
+    async fn accept_with_key(&self, request: AlertRequest) -> Result<AlertReceipt, NotAccepted> {
+        let key = Some("key1".to_owned());
+        let caller = Caller::LOCAL;
+        self.alerts.accept(request, gtid(), &caller, key).await
+    }
+
+    /// As the holder of token 7, which is restricted to those groups.
+    async fn accept_restricted(
+        &self,
+        targets: &[&str],
+        groups: Option<&[u128]>,
+    ) -> Result<AlertReceipt, NotAccepted> {
+        let key = Some("key1".to_owned());
+        let caller = token_holder(groups);
+        self.alerts
+            .accept(request(targets), gtid(), &caller, key)
+            .await
     }
 
     /// What the queue was handed last.
@@ -263,7 +281,14 @@ async fn a_user_with_several_destinations_is_one_user_in_receipt_alert_and_previ
     assert_eq!(accepted.deliveries.len(), 2);
     assert_eq!(accepted.user_count(), 1);
     let request = AlertRequest::parse(&["@ann".to_owned()], "low", "x").unwrap();
-    assert_eq!(rig.alerts.preview(&request).recipients.len(), 1);
+    assert_eq!(
+        rig.alerts
+            .preview(&request, &Caller::LOCAL)
+            .unwrap()
+            .recipients
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -310,6 +335,67 @@ async fn accepted_alerts_and_their_recipients_are_counted_by_severity() {
     assert_eq!(rig.metric("alert_recipients_total"), [recipients]);
 }
 
+/// Who holds token 7, which may be restricted to groups.
+fn token_holder(groups: Option<&[u128]>) -> Caller {
+    let groups = groups.map(|groups| groups.iter().map(|n| group_id(*n)).collect());
+    let scopes = [Scope::AlertsWrite].into_iter().collect();
+    let token = ApiToken {
+        record: ApiTokenRecord {
+            id: ApiTokenId(Uuid::from_u128(7)),
+            name: ApiTokenName::parse("ci").unwrap(),
+            hash: ApiTokenSecret::generate().hash(),
+            grant: Grant::new(scopes, groups).unwrap(),
+            expires_at: None,
+        },
+        created_at: NOW,
+        revoked_at: None,
+    };
+    Caller {
+        who: Who::Token(Arc::new(token)),
+        address: None,
+    }
+}
+
+fn refusal(answer: Result<AlertReceipt, NotAccepted>) -> RefusedAlert {
+    match answer.unwrap_err() {
+        NotAccepted::Refused(refused) => refused,
+        NotAccepted::Forbidden(target) => panic!("{target}"),
+    }
+}
+
+#[tokio::test]
+async fn an_alert_names_the_token_it_was_posted_with_and_its_key_is_that_tokens() {
+    let rig = Rig::new();
+    rig.accept_restricted(&["@all"], None).await.unwrap();
+    let (accepted, key) = rig.taken();
+    let token = ApiTokenId(Uuid::from_u128(7));
+    assert_eq!(accepted.alert.caller, Some(token));
+    assert_eq!(key.unwrap().scope, token.to_string());
+    rig.accept(&["@all"]).await.unwrap();
+    assert_eq!(rig.taken().0.alert.caller, None);
+}
+
+#[tokio::test]
+async fn a_restricted_token_reaches_its_groups_and_for_another_target_nothing_is_stored() {
+    let rig = Rig::new();
+    let receipt = rig.accept_restricted(&["@@everyone"], Some(&[1])).await;
+    assert_eq!(receipt.unwrap().user_count, 2);
+    rig.queue.taken.lock().unwrap().clear();
+    for target in ["@all", "@ann", "@@admins", "@@ghosts"] {
+        let targets = ["@@everyone", target];
+        let refused = rig.accept_restricted(&targets, Some(&[1])).await;
+        let NotAccepted::Forbidden(forbidden) = refused.unwrap_err() else {
+            panic!("{target} was not forbidden");
+        };
+        assert_eq!(forbidden.target, target);
+        let preview = rig
+            .alerts
+            .preview(&request(&targets), &token_holder(Some(&[1])));
+        assert_eq!(preview.unwrap_err(), forbidden);
+    }
+    assert!(rig.queue.taken.lock().unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_key_carries_its_scope_and_the_answer_to_give_again() {
     let rig = Rig::new();
@@ -318,7 +404,7 @@ async fn a_key_carries_its_scope_and_the_answer_to_give_again() {
         .await
         .unwrap();
     let key = rig.taken().1.unwrap();
-    assert_eq!((&*key.scope, &*key.key), ("caller1", "key1"));
+    assert_eq!((&*key.scope, &*key.key), ("", "key1"));
     let answer: AlertReceipt = serde_json::from_str(&key.answer).unwrap();
     assert_eq!(answer, receipt);
 }
@@ -349,7 +435,7 @@ async fn a_replayed_request_is_answered_as_the_first_was() {
 async fn a_stored_answer_that_cannot_be_read_is_a_failure() {
     let answer = "{}".to_owned();
     let rig = Rig::answering(Ok(Acceptance::Replayed { answer }));
-    let refused = rig.accept_with_key(request(&["@ann"])).await.unwrap_err();
+    let refused = refusal(rig.accept_with_key(request(&["@ann"])).await);
     assert!(
         matches!(refused.reason, AcceptError::Failed(_)),
         "{refused}"
@@ -369,7 +455,7 @@ async fn the_queues_refusal_is_passed_on_with_the_alerts_id() {
         AcceptError::Failed("it broke".into()),
     ] {
         let rig = Rig::answering(Err(reason.clone()));
-        let refused = rig.accept(&["@all"]).await.unwrap_err();
+        let refused = refusal(rig.accept(&["@all"]).await);
         assert_eq!(refused.reason, reason);
         assert_eq!(refused.id, rig.taken().0.alert.id);
         assert_eq!(
@@ -430,7 +516,11 @@ fn a_preview_names_each_user_and_the_first_target_that_matched_and_tells_nobody(
     let rig = Rig::new();
     let preview = rig
         .alerts
-        .preview(&request(&["@eve", "@@admins", "@all", "@ann"]));
+        .preview(
+            &request(&["@eve", "@@admins", "@all", "@ann"]),
+            &Caller::LOCAL,
+        )
+        .unwrap();
     let mut told: Vec<_> = preview
         .recipients
         .iter()

@@ -154,6 +154,7 @@ const TIME: UtcMillis = UtcMillis(1_795_392_000_000);
 fn alert(accepted_at: UtcMillis) -> AcceptedAlert {
     let alert = Alert {
         id: AlertId::at(accepted_at),
+        caller: None,
         gtid: Gtid::random(),
         severity: Severity::Normal,
         message: "node1 down".into(),

@@ -194,6 +194,7 @@ fn ended(sequence: u64, user: u128, token: Option<&str>) -> Ended {
         id: DeliveryId::of(id, DestinationId(sequence), CredentialId(7)),
         alert: Arc::new(Alert {
             id,
+            caller: None,
             gtid: Gtid::random(),
             severity: Severity::High,
             message: "node1 down".into(),

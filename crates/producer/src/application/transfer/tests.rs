@@ -105,6 +105,9 @@ fn apply(directory: &mut Directory, change: Change) {
                 ..(*user).clone()
             }));
         }
+        Change::CreateApiToken(_) | Change::RevokeApiToken(_) => {
+            unreachable!("no line is a token's")
+        }
         Change::SaveGroup(record) => directory.insert_group(Arc::new(Group {
             id: record.id,
             name: record.name,

@@ -68,6 +68,7 @@ fn lease(sequence: u64, severity: Severity, to: &str) -> Lease {
         },
         alert: Arc::new(Alert {
             id: AlertId::generate(),
+            caller: None,
             gtid: Gtid::random(),
             severity,
             message: "node1 down".into(),

@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod crash;
+pub mod crowd;
 pub mod durability;
 pub mod figures;
 pub mod harness;

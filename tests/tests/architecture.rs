@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// Libraries that do I/O. Whoever uses one says so in the table.
-const FOREIGN_IO: [&str; 15] = [
+const FOREIGN_IO: [&str; 16] = [
     "axum",
     "deadpool-postgres",
     "hyper",
@@ -26,6 +26,7 @@ const FOREIGN_IO: [&str; 15] = [
     "socket2",
     "sqlx",
     "tokio-postgres",
+    "tokio-rustls",
     "ureq",
 ];
 

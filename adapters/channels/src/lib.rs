@@ -3,6 +3,8 @@
 //!
 //! To add a channel, write its folder and add its line to [`all`].
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod guard;
 pub mod http;
 pub mod slack;

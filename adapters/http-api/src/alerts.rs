@@ -148,7 +148,7 @@ pub(crate) async fn post(
     Ok(accepted(receipt))
 }
 
-fn parse(body: &JsonText) -> Result<AlertRequest, ApiError> {
+pub(crate) fn parse(body: &JsonText) -> Result<AlertRequest, ApiError> {
     let alert: AlertBody<'_> = body.parse()?;
     let targets = required("target", alert.target)?;
     let severity = required("severity", alert.severity)?;

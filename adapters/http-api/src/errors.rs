@@ -55,6 +55,10 @@ pub(crate) enum ApiError {
     BodyTooLarge { limit: usize },
     /// The body is not said to be what it has to be.
     ContentType { expected: &'static str },
+    /// The body is encoded, compressed perhaps.
+    ContentEncoding,
+    /// Its caller sends too much, and may send again after so many seconds.
+    TooManyRequests { seconds: u64 },
     /// The idempotency key belongs to another request.
     KeyReused,
     /// The queue takes nothing now, and took nothing of this.
@@ -196,6 +200,16 @@ impl ApiError {
                 "UNSUPPORTED_MEDIA_TYPE",
                 format!("The Content-Type must be {expected}."),
             ),
+            Self::ContentEncoding => Answer::new(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_CONTENT_ENCODING",
+                "The body must be sent as it is, without a Content-Encoding.",
+            ),
+            Self::TooManyRequests { seconds } => Answer::new(
+                S::TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                format!("More requests came than are allowed; try again in {seconds} s."),
+            ),
             Self::KeyReused => Answer::new(
                 S::UNPROCESSABLE_ENTITY,
                 "IDEMPOTENCY_KEY_REUSED",
@@ -260,22 +274,26 @@ impl ApiError {
         }
     }
 
-    /// Whether the request may be sent again as it is.
-    fn is_passing(&self) -> bool {
-        matches!(
-            self,
+    /// After how many seconds the request may be sent again as it is, where it may.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests { seconds } => Some(*seconds),
             Self::QueueFull { .. }
-                | Self::MaybeAccepted { .. }
-                | Self::DirectoryUnwritable { .. }
-                | Self::NotNow { .. }
-                | Self::ImportUnderWay
-                | Self::TooManyAttempts
-        )
+            | Self::MaybeAccepted { .. }
+            | Self::DirectoryUnwritable { .. }
+            | Self::NotNow { .. }
+            | Self::ImportUnderWay
+            | Self::TooManyAttempts => Some(soon()),
+            _ => None,
+        }
     }
 
     /// Whether the rest of the request's body is not waited for.
     fn leaves_body_unread(&self) -> bool {
-        matches!(self, Self::BodyTooSlow | Self::BodyTooLarge { .. })
+        matches!(
+            self,
+            Self::BodyTooSlow | Self::BodyTooLarge { .. } | Self::ContentEncoding
+        )
     }
 
     /// What a client needs to get in,
@@ -328,6 +346,8 @@ fn directory_answer(error: &DirectoryError) -> Answer {
         DirectoryError::NoSuchApiToken => (S::NOT_FOUND, "TOKEN_NOT_FOUND"),
         DirectoryError::ApiTokenNameTaken => (S::CONFLICT, "TOKEN_NAME_TAKEN"),
         DirectoryError::TooManyApiTokens => (S::CONFLICT, "TOO_MANY_TOKENS"),
+        DirectoryError::TooManyUsers => (S::CONFLICT, "TOO_MANY_USERS"),
+        DirectoryError::TooManyGroups => (S::CONFLICT, "TOO_MANY_GROUPS"),
         DirectoryError::TokenMissing => return missing_field("token", error),
         DirectoryError::CredentialMissing => return missing_field("credential", error),
     };
@@ -409,8 +429,13 @@ impl IntoResponse for ApiError {
         if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if self.is_passing() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after()));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::ContentEncoding) {
+            // Which encodings there are: <https://www.rfc-editor.org/rfc/rfc7694#section-3>.
+            let none = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, none);
         }
         if self.leaves_body_unread() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -427,7 +452,7 @@ impl IntoResponse for ApiError {
 
 /// 1 to 5 seconds, at random, so that those who were refused together do not
 /// come back together.
-fn retry_after() -> u64 {
+fn soon() -> u64 {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     1 + random % 5
 }
@@ -611,14 +636,27 @@ pub(crate) async fn wrong_method() -> ApiError {
 }
 
 /// The whole answer, as bytes, to a request whose head did not arrive in time.
-/// No request came of it, so no route and no layer can answer it.
 pub(crate) fn timed_out_in_head() -> Vec<u8> {
+    last_word(ApiError::BodyTooSlow)
+}
+
+/// The whole answer, as bytes, to a head with a lone line feed in it.
+pub(crate) fn malformed_head() -> Vec<u8> {
+    last_word(ApiError::Unreadable {
+        field: None,
+        message: "each line of a request's head must end with CR LF.".into(),
+    })
+}
+
+/// An answer where no request came of what arrived, so that no route and no layer can
+/// give it.
+fn last_word(mut error: ApiError) -> Vec<u8> {
     let Answer {
         status,
         code,
         sentence,
         errors,
-    } = ApiError::BodyTooSlow.answer();
+    } = error.answer();
     let envelope = ErrorEnvelope {
         http_code: status.as_u16(),
         http_message: reason(status),

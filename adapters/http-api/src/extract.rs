@@ -41,6 +41,11 @@ pub(crate) struct BodyKind {
 pub(crate) struct JsonText(Bytes);
 
 impl JsonText {
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn of(body: Bytes) -> Self {
+        Self(body)
+    }
+
     /// The value that it describes, which may borrow from it.
     pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
         let text = text(&self.0)?;
@@ -168,6 +173,11 @@ pub(crate) async fn read(request: Request, kind: BodyKind) -> Result<Bytes, ApiE
         return Err(ApiError::ContentType {
             expected: kind.types[0],
         });
+    }
+    // What is small when compressed may be of any size when it is not.
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(ApiError::ContentEncoding);
     }
     // Whoever waits for `100 Continue` has sent nothing that needs draining.
     let waits = request.headers().contains_key(header::EXPECT);

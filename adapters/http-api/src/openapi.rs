@@ -10,18 +10,21 @@ use producer::domain::{Scope, TokenRefusal};
 use serde_json::{Value, json};
 use utoipa::{
     IntoResponses, OpenApi,
-    openapi::{ContentBuilder, OpenApi as Document, RefOr, Response, ResponseBuilder},
+    openapi::{
+        ContentBuilder, OpenApi as Document, PathItem, RefOr, Response, ResponseBuilder,
+        path::Operation,
+    },
 };
 
 use self::faults::{
     conflict, destination_taken, directory_unwritable, example, fault, faults, first_destination,
     invalid_field, malformed_id, maybe_done, missing, no_group, no_user, none_of, store_unwritable,
-    too_large, too_slow, unreadable, wrong_type,
+    too_large, too_many_requests, too_slow, unreadable, wrong_type,
 };
 use crate::{
     access::Needs,
     envelope::{ErrorEnvelope, Problem},
-    errors::{INTERNAL, TOKEN_RESTRICTED, TOO_MANY_ATTEMPTS, scope_missing, token_code},
+    errors::{INTERNAL, TOKEN_RESTRICTED, scope_missing, token_code},
 };
 
 /// The document before the routes have added theirs.
@@ -68,6 +71,29 @@ impl IntoResponses for PlainOk {
             .build();
         [("200".to_owned(), response.into())].into()
     }
+}
+
+/// With the answer that any caller of anything but health may get.
+pub(crate) fn with_limits(mut document: Document) -> Document {
+    let limited = document.paths.paths.iter_mut();
+    for (_, item) in limited.filter(|(path, _)| !path.starts_with("/health/")) {
+        for operation in operations(item) {
+            let refusal = faults([too_many_requests()]);
+            operation.responses.responses.extend(refusal);
+        }
+    }
+    document
+}
+
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+    ];
+    all.into_iter().flatten()
 }
 
 /// 500.
@@ -492,21 +518,14 @@ impl IntoResponses for ApiTokenConflict {
     }
 }
 
-/// What is answered for the token that came, or that did not.
-pub(crate) fn token_answers(status: StatusCode) -> Responses {
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return faults([fault(
-            status,
-            "Too many tokens that are none came from this address; try again after `Retry-After` seconds",
-            [example("TOO_MANY_ATTEMPTS", TOO_MANY_ATTEMPTS, Value::Null)],
-        )]);
-    }
+/// 401: what is answered for the token that came, or that did not.
+pub(crate) fn token_answers() -> Responses {
     let refused = |refusal: TokenRefusal| {
         let sentence = refusal.to_string();
         example(token_code(refusal), &sentence, Value::Null)
     };
     faults([fault(
-        status,
+        StatusCode::UNAUTHORIZED,
         "No API token, or one that is not taken",
         [
             refused(TokenRefusal::Missing),

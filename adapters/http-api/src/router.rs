@@ -20,12 +20,16 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 use crate::{
     access,
     access::{Access, Guard},
-    alerts, destinations, directory, errors, groups, gtid, health,
+    alerts, client,
+    client::TrustedProxies,
+    destinations, directory, errors, groups, gtid, headers, health,
     health::{Operations, Readiness},
     history,
     history::events,
     metrics::HttpMetrics,
-    openapi, request_log,
+    openapi, rate,
+    rate::{Rate, RateLimit},
+    request_log,
     request_log::{LogHttp, Recorder},
     tokens, user_destinations, users,
 };
@@ -60,6 +64,17 @@ pub struct ApiState {
     pub log_http: LogHttp,
     /// How long a JSON body may take to arrive; [`BODY_TIMEOUT`](crate::BODY_TIMEOUT).
     pub body_timeout: Duration,
+    /// Who may send how much.
+    pub clients: Clients,
+}
+
+/// Where requests come from, and how many of them.
+#[derive(Clone, Debug, Default)]
+pub struct Clients {
+    /// Whose word about a request's address counts.
+    pub proxies: TrustedProxies,
+    /// The requests of one address; `None` for any number.
+    pub address_rate: Option<Rate>,
 }
 
 /// The state that handlers see.
@@ -79,6 +94,7 @@ pub fn router(api: ApiState) -> Router {
     };
     let tokens = Some(api.tokens.clone());
     let guard = Guard::new(api.access, tokens, api.metrics.clone());
+    let clients = api.clients.clone();
     let app = Arc::new(App {
         api,
         imports: Arc::new(Semaphore::new(1)),
@@ -95,7 +111,7 @@ pub fn router(api: ApiState) -> Router {
         .route(DOCUMENT, get(document))
         .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
         .fallback(errors::unknown_path);
-    wrapped(guarded(router, guard), recorder).with_state(app)
+    wrapped(guarded(router, guard), recorder, clients).with_state(app)
 }
 
 /// Health, metrics and how destinations stand, for a process without an API. It keeps no
@@ -117,7 +133,7 @@ pub fn operations_router(
         level: log_http,
         metrics,
     };
-    wrapped(guarded(router, guard), recorder).with_state(process)
+    wrapped(guarded(router, guard), recorder, Clients::default()).with_state(process)
 }
 
 /// Health alone: whatever else is asked for, it is too early.
@@ -130,7 +146,7 @@ pub(crate) fn waiting_router(process: Operations) -> Router {
         level: LogHttp::Off,
         metrics: HttpMetrics::default(),
     };
-    wrapped(router, recorder).with_state(process)
+    wrapped(router, recorder, Clients::default()).with_state(process)
 }
 
 /// What a request passes through that has to be admitted.
@@ -139,15 +155,28 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, guard: Guard) ->
 }
 
 /// What every request passes through on its way.
-fn wrapped<S: Clone + Send + Sync + 'static>(router: Router<S>, recorder: Recorder) -> Router<S> {
+fn wrapped<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    recorder: Recorder,
+    clients: Clients,
+) -> Router<S> {
+    let mut router = router.method_not_allowed_fallback(errors::wrong_method);
+    if let Some(rate) = clients.address_rate {
+        let by_address = RateLimit::by_address(rate);
+        router = router.layer(middleware::from_fn_with_state(by_address, rate::limit));
+    }
     router
-        .method_not_allowed_fallback(errors::wrong_method)
+        .layer(middleware::from_fn(headers::check))
         .layer(CatchPanicLayer::custom(errors::panicked))
         .layer(middleware::from_fn_with_state(
             recorder,
             request_log::record,
         ))
         .layer(middleware::from_fn(gtid::carry))
+        .layer(middleware::from_fn_with_state(
+            clients.proxies,
+            client::find,
+        ))
 }
 
 /// A route as it is served and as it is described.
@@ -202,7 +231,7 @@ fn described() -> Document {
     let described = routes()
         .iter()
         .fold(described, |described, route| described.routes(route()));
-    let mut document = described.into_openapi();
+    let mut document = openapi::with_limits(described.into_openapi());
     access::describe(&mut document);
     document
 }

@@ -9,6 +9,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::IpAddr,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -23,7 +24,10 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use crate::connection::{Activity, drive};
+use crate::{
+    connection::{Accepted, Activity},
+    tls::{RELOAD_INTERVAL, Tls},
+};
 
 /// How connections are treated.
 #[derive(Clone, Debug)]
@@ -41,6 +45,10 @@ pub struct ServerSettings {
     pub stall_timeout: Duration,
     /// How long requests may go on after shutdown has begun.
     pub drain_deadline: Duration,
+    /// TLS, where it is spoken.
+    pub tls: Option<Tls>,
+    /// How often its files are looked at.
+    pub tls_reload: Duration,
 }
 
 impl Default for ServerSettings {
@@ -52,6 +60,8 @@ impl Default for ServerSettings {
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
             drain_deadline: Duration::from_secs(25),
+            tls: None,
+            tls_reload: RELOAD_INTERVAL,
         }
     }
 }
@@ -72,6 +82,11 @@ pub async fn serve(
     settings: ServerSettings,
     shutdown: impl Future<Output = ()>,
 ) -> Stopped {
+    // Ends when it is dropped.
+    let mut following = JoinSet::new();
+    if let Some(tls) = settings.tls.clone() {
+        following.spawn(tls.follow(settings.tls_reload));
+    }
     let mut server = Server::new(router, settings);
     server.accept_until(listener, shutdown).await;
     server.drain().await
@@ -84,7 +99,7 @@ struct Server {
     tasks: JoinSet<()>,
     connections: HashMap<Id, Arc<Activity>>,
     /// Accepted while the cap was reached; takes the next free place.
-    waiting: Option<TcpStream>,
+    waiting: Option<(TcpStream, IpAddr)>,
     /// Accepting failed, as where file descriptors have run out: it is tried
     /// again when a connection has ended or time has passed.
     paused: bool,
@@ -116,7 +131,7 @@ impl Server {
                 }
                 _ = sweep.tick(), if self.paused || !self.connections.is_empty() => self.sweep(),
                 accepted = listener.accept(), if self.waiting.is_none() && !self.paused => {
-                    self.on_accept(accepted.map(|(stream, _)| stream));
+                    self.on_accept(accepted.map(|(stream, peer)| (stream, peer.ip())));
                 }
             }
         }
@@ -142,13 +157,13 @@ impl Server {
         Stopped { cut_off }
     }
 
-    fn on_accept(&mut self, accepted: io::Result<TcpStream>) {
+    fn on_accept(&mut self, accepted: io::Result<(TcpStream, IpAddr)>) {
         match accepted {
-            Ok(stream) if self.connections.len() < self.settings.max_connections => {
-                self.start(stream);
+            Ok((stream, peer)) if self.connections.len() < self.settings.max_connections => {
+                self.start(stream, peer);
             }
-            Ok(stream) => {
-                self.waiting = Some(stream);
+            Ok(accepted) => {
+                self.waiting = Some(accepted);
                 self.close_longest_idle();
             }
             // Only this connection's: its client has gone again.
@@ -162,28 +177,30 @@ impl Server {
         }
     }
 
-    fn start(&mut self, stream: TcpStream) {
+    fn start(&mut self, stream: TcpStream, peer: IpAddr) {
         // An answer is written at once and whole; waiting for more to send with
         // it would only delay it. A socket that refuses works all the same.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY was refused");
         }
         let activity = Arc::new(Activity::new(self.epoch));
-        let task = self.tasks.spawn(drive(
+        let accepted = Accepted {
             stream,
-            self.router.clone(),
-            activity.clone(),
-            self.settings.clone(),
-            self.stop.subscribe(),
-        ));
+            peer,
+            router: self.router.clone(),
+            activity: activity.clone(),
+            settings: self.settings.clone(),
+            stop: self.stop.subscribe(),
+        };
+        let task = self.tasks.spawn(accepted.drive());
         self.connections.insert(task.id(), activity);
     }
 
     fn forget(&mut self, ended: Id) {
         self.connections.remove(&ended);
         self.paused = false;
-        if let Some(stream) = self.waiting.take() {
-            self.start(stream);
+        if let Some((stream, peer)) = self.waiting.take() {
+            self.start(stream, peer);
         }
     }
 

@@ -23,6 +23,8 @@ mod client;
 mod control;
 mod error;
 mod fanout;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod history;
 mod key_check;

@@ -19,7 +19,7 @@ use consumer::{
     domain::{Answer, Fault, Lease, Position, Progress, Refusal, Settlement, Unfolded},
     metrics::DeliveryMetrics,
     ports::{
-        Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received,
+        Channel, Credentials, DeliveryQueue, Message, Pace, ParkedLane, QueueError, Received, Text,
         TextLimit,
     },
 };
@@ -131,8 +131,8 @@ impl Channel for RefusesOnce {
         }
     }
 
-    fn parts(&self, text: &str) -> Vec<String> {
-        vec![text.to_owned()]
+    fn parts(&self, text: Text<'_>) -> Vec<String> {
+        vec![text.text.to_owned()]
     }
 
     async fn send(&self, _message: Message<'_>) -> Answer {

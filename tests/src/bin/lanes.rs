@@ -19,7 +19,7 @@ use consumer::{
     application::EngineSettings,
     domain::Answer,
     metrics::DeliveryMetrics,
-    ports::{Channel, Message, Pace, TextLimit},
+    ports::{Channel, Message, Pace, Text, TextLimit},
 };
 use kafka::{Cluster, Delivering, Format, Keyring, Lanes, Sealer, Settings};
 
@@ -124,8 +124,8 @@ impl Channel for Telling {
         }
     }
 
-    fn parts(&self, text: &str) -> Vec<String> {
-        vec![text.to_owned()]
+    fn parts(&self, text: Text<'_>) -> Vec<String> {
+        vec![text.text.to_owned()]
     }
 
     async fn send(&self, message: Message<'_>) -> Answer {

@@ -5,6 +5,7 @@
 mod delivering;
 mod demo;
 mod destinations;
+mod exposed;
 mod refusing_to_start;
 mod status;
 mod stopping;

@@ -195,3 +195,46 @@ fn a_data_folder_that_cannot_be_written() {
         );
     }
 }
+
+#[test]
+fn a_tls_certificate_or_key_that_cannot_be_used() {
+    let place = Place::new();
+    let pem = |name: &str| {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = [
+            ("cert", pair.cert.pem()),
+            ("key", pair.signing_key.serialize_pem()),
+        ];
+        files.map(|(kind, text)| {
+            let path = place.scratch.join(&format!("{name}.{kind}.log"));
+            fs::write(&path, text).unwrap();
+            path.display().to_string()
+        })
+    };
+    let [certificate, key] = pem("one");
+    let [_, other_key] = pem("other");
+    for (certificate, key, reason) in [
+        ("/nowhere/cert.pem", &*key, "cannot read /nowhere/cert.pem"),
+        (
+            &*certificate,
+            "/nowhere/key.pem",
+            "cannot read /nowhere/key.pem",
+        ),
+        (&*key, &*key, "holds no certificate"),
+        (&*certificate, &*certificate, "holds no private key"),
+        (&*certificate, &*other_key, "cannot be used together"),
+    ] {
+        let options = place.options.clone();
+        let line = place.refusal(
+            &options
+                .with("--tls-cert", certificate)
+                .with("--tls-key", key),
+        );
+        assert!(
+            line.contains(reason) && line.contains("--tls-key"),
+            "{line}"
+        );
+    }
+    let line = place.refusal(&place.options.clone().with("--tls-cert", &certificate));
+    assert!(line.contains("--tls-key"), "{line}");
+}

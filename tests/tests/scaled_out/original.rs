@@ -109,7 +109,7 @@ fn what_the_originals_producer_writes_our_consumers_deliver_as_it_came() {
     let site = plain_site(2);
     let theirs = TheirProducer::new(&site);
     theirs.write("C7", "[high] node1 down");
-    theirs.write("C8", "no severity at all");
+    theirs.write("C8", "<!channel> no severity & at all");
     let messages = site.mockup.wait_for(2);
     let mut seen: Vec<_> = messages
         .iter()
@@ -120,7 +120,7 @@ fn what_the_originals_producer_writes_our_consumers_deliver_as_it_came() {
         seen,
         [
             ("C7", "[high] node1 down", "their-token-C7"),
-            ("C8", "no severity at all", "their-token-C8"),
+            ("C8", "<!channel> no severity & at all", "their-token-C8"),
         ]
     );
 }

@@ -22,7 +22,7 @@ const FOREIGN_TEXT_LIMIT: usize = 64;
 
 /// What `answer` means. `secret` is what was sent with the request; a text of the
 /// other side that repeats it is not passed on.
-pub(super) fn classify(answer: &HttpAnswer, secret: &Secret) -> Answer {
+pub(crate) fn classify(answer: &HttpAnswer, secret: &Secret) -> Answer {
     let status = answer.status;
     if status.is_success() {
         return match &answer.body {

@@ -1,9 +1,9 @@
 //! Slack, by [`chat.postMessage`](https://docs.slack.dev/reference/methods/chat.postMessage).
 
-mod classify;
+pub(crate) mod classify;
 mod errors;
 mod request;
-mod text;
+pub(crate) mod text;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::ChannelKind;
 use consumer::{
     domain::{Answer, Fault, Refusal},
-    ports::{Channel, Message, Pace, TextLimit},
+    ports::{Channel, Message, Pace, Text, TextLimit},
 };
 
 use crate::http::{Host, HttpClient, NoAnswer};
@@ -32,6 +32,9 @@ pub struct SlackSettings {
     pub pace: Pace,
     /// The longest that one request may take, connecting included.
     pub answer_timeout: Duration,
+    /// Whether texts are escaped, so that they are read as they were written: `<!channel>`
+    /// pings nobody. Without it they may format, link and mention.
+    pub escape: bool,
 }
 
 impl Default for SlackSettings {
@@ -45,6 +48,7 @@ impl Default for SlackSettings {
                 burst: 4,
             },
             answer_timeout: Duration::from_secs(10),
+            escape: true,
         }
     }
 }
@@ -56,6 +60,7 @@ pub struct SlackChannel {
     method: Method,
     pace: Pace,
     answer_timeout: Duration,
+    escape: bool,
 }
 
 impl SlackChannel {
@@ -69,6 +74,7 @@ impl SlackChannel {
             method: Method::below(&settings.base_url)?,
             pace: settings.pace,
             answer_timeout: settings.answer_timeout,
+            escape: settings.escape,
         })
     }
 }
@@ -90,8 +96,11 @@ impl Channel for SlackChannel {
         }
     }
 
-    fn parts(&self, text: &str) -> Vec<String> {
-        text::parts(text)
+    fn parts(&self, text: Text<'_>) -> Vec<String> {
+        match self.escape && !text.verbatim {
+            true => text::parts(text.text),
+            false => text::parts_as_they_are(text.text),
+        }
     }
 
     async fn send(&self, message: Message<'_>) -> Answer {
@@ -121,5 +130,34 @@ impl Channel for SlackChannel {
             }),
             Err(NoAnswer::MaybeSent { reason }) => Answer::MaybeAccepted { reason },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{guard::Guard, http::HttpSettings};
+
+    use super::*;
+
+    fn parts(escape: bool, text: Text<'_>) -> Vec<String> {
+        let settings = SlackSettings {
+            escape,
+            ..SlackSettings::default()
+        };
+        let http = HttpClient::new(HttpSettings::default(), Guard::new(Vec::new())).unwrap();
+        let channel = SlackChannel::new(settings, Arc::new(http)).unwrap();
+        channel.parts(text)
+    }
+
+    #[test]
+    fn a_text_is_escaped_unless_the_settings_or_its_producer_want_it_otherwise() {
+        let text = Text::plain("<!channel>");
+        let verbatim = Text {
+            verbatim: true,
+            ..text
+        };
+        assert_eq!(parts(true, text), ["&lt;!channel&gt;"]);
+        assert_eq!(parts(false, text), ["<!channel>"]);
+        assert_eq!(parts(true, verbatim), ["<!channel>"]);
     }
 }

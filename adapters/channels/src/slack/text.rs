@@ -21,9 +21,19 @@ const MEASURE: Measure = Measure {
 /// space at a cut stays at the end of the part before it. No cut goes through an
 /// escape or a character as its reader sees it (a grapheme cluster), unless that
 /// alone is longer than a part.
-pub(super) fn parts(text: &str) -> Vec<String> {
+pub(crate) fn parts(text: &str) -> Vec<String> {
     let parts = split(text, MEASURE);
     marked(parts.into_iter().map(escape).collect())
+}
+
+/// The same of a text that is in Slack's notation already: nothing is escaped.
+pub(super) fn parts_as_they_are(text: &str) -> Vec<String> {
+    let measure = Measure {
+        width_of: |_| 1,
+        ..MEASURE
+    };
+    let parts = split(text, measure);
+    marked(parts.into_iter().map(str::to_owned).collect())
 }
 
 /// Escapes the three characters that Slack gives a meaning, and no other
@@ -101,6 +111,15 @@ mod tests {
             parts("<!channel> a && b \"c\" 'd' &amp; *e*"),
             ["&lt;!channel&gt; a &amp;&amp; b \"c\" 'd' &amp;amp; *e*"]
         );
+    }
+
+    #[test]
+    fn what_is_in_slacks_notation_is_cut_by_its_own_length_and_left_as_it_is() {
+        let text = format!("<!channel> {}", "&".repeat(PART_LIMIT - 11));
+        assert_eq!(parts_as_they_are(&text), [text.as_str()]);
+        let parts = parts_as_they_are(&format!("{text}&"));
+        assert_eq!(parts.len(), 2);
+        assert!(parts[0].starts_with("<!channel> &&"));
     }
 
     #[test]

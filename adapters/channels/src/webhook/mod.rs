@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use common::ChannelKind;
 use consumer::{
     domain::{Answer, Fault, Refusal},
-    ports::{Channel, Message, Pace, TextLimit},
+    ports::{Channel, Message, Pace, Text, TextLimit},
 };
 
 use crate::http::{Host, HttpClient, NoAnswer};
@@ -87,8 +87,8 @@ impl Channel for WebhookChannel {
         }
     }
 
-    fn parts(&self, text: &str) -> Vec<String> {
-        text::parts(text)
+    fn parts(&self, text: Text<'_>) -> Vec<String> {
+        text::parts(text.text)
     }
 
     async fn send(&self, message: Message<'_>) -> Answer {

@@ -1,6 +1,6 @@
 //! The table of rules in the OpenAPI document.
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use utoipa::openapi::{
     OpenApi as Document,
     path::{Operation, PathItem},
@@ -32,9 +32,7 @@ pub(crate) fn describe(document: &mut Document) {
         // (<https://spec.openapis.org/oas/v3.1.0#security-requirement-object>).
         operation.security = Some(vec![SecurityRequirement::new(SCHEME, scopes)]);
         let responses = &mut operation.responses.responses;
-        for status in [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
-            responses.extend(token_answers(status));
-        }
+        responses.extend(token_answers());
         responses.extend(forbidden_answers(rule.needs));
     }
     let scheme = Http::builder()

@@ -14,12 +14,14 @@ use producer::{
 };
 
 use super::{
-    Access, ClientAddress, OpenTo,
+    Access, OpenTo,
     attempts::{Attempts, DELAY, Reaction},
     host,
     rules::{self, Needs},
 };
-use crate::{errors::ApiError, metrics::HttpMetrics, request_log::LoggedToken};
+use crate::{
+    client::ClientAddress, errors::ApiError, metrics::HttpMetrics, request_log::LoggedToken,
+};
 
 /// What [`admit`] goes by. Clones share what they remember.
 #[derive(Clone)]

@@ -14,8 +14,6 @@ mod guard;
 mod host;
 mod rules;
 
-use std::net::IpAddr;
-
 pub(crate) use describe::describe;
 pub(crate) use guard::{Guard, admit, caller};
 pub use rules::{Needs, RULES, Rule};
@@ -40,7 +38,3 @@ pub enum OpenTo {
     /// Nobody: what needs a token is refused.
     Nobody,
 }
-
-/// Among a request's extensions: the address that it comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub IpAddr);

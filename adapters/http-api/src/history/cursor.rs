@@ -68,6 +68,20 @@ pub(crate) fn destination(text: Option<&str>) -> Result<Option<DestinationId>, A
     Ok(bytes.map(|bytes| DestinationId(u64::from_be_bytes(bytes))))
 }
 
+/// For `fuzz/`: whatever is read as a cursor is written as it was.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reads_back(text: &str) {
+    let written = [
+        alerts(Some(text)).ok().flatten().map(of_alerts),
+        deliveries(Some(text)).ok().flatten().map(of_deliveries),
+        place(Some(text)).ok().flatten().map(of_place),
+        destination(Some(text)).ok().flatten().map(of_destination),
+    ];
+    let read = written.iter().flatten();
+    assert!(read.clone().all(|written| written == text));
+    assert!(read.count() <= 1, "it belongs to one list");
+}
+
 fn encode(list: List, place: &[u8]) -> String {
     let mut bytes = vec![VERSION, list as u8];
     bytes.extend_from_slice(place);

@@ -7,7 +7,10 @@ use utoipa::openapi::{
 };
 
 use super::Responses;
-use crate::{envelope::reason, errors::UNREADABLE};
+use crate::{
+    envelope::reason,
+    errors::{TOO_MANY_ATTEMPTS, UNREADABLE},
+};
 
 /// An error's code and the rest of its envelope.
 pub(super) type Example = (&'static str, Value);
@@ -97,6 +100,22 @@ pub(super) fn wrong_type(expected: &str) -> (StatusCode, Response) {
             &format!("The Content-Type must be {expected}."),
             Value::Null,
         )],
+    )
+}
+
+pub(super) fn too_many_requests() -> (StatusCode, Response) {
+    fault(
+        StatusCode::TOO_MANY_REQUESTS,
+        "More requests than one client may send, or too many tokens that are none; \
+         `Retry-After` says when to try again",
+        [
+            example(
+                "TOO_MANY_REQUESTS",
+                "More requests came than are allowed; try again in 1 s.",
+                Value::Null,
+            ),
+            example("TOO_MANY_ATTEMPTS", TOO_MANY_ATTEMPTS, Value::Null),
+        ],
     )
 }
 

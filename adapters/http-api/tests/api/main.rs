@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod bad_input;
 mod contract;
 mod destinations;
 mod directory;
@@ -12,6 +13,8 @@ mod documents;
 mod history;
 mod lists;
 mod operation;
+mod rates;
 mod request_log;
 mod sockets;
 mod support;
+mod tls;

@@ -1,111 +1,17 @@
 //! Over real connections: slow clients, half requests, many idle ones, shutdown.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use http_api::{BODY_TIMEOUT, LogHttp, ServerSettings, Stopped, serve};
-use serde_json::Value;
+use http_api::{ServerSettings, Stopped};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-    task::JoinHandle,
+    net::TcpStream,
 };
 
-use crate::support::Api;
-
-const ALERT: &str = r#"{"target":["@all"],"severity":"low","message":"m"}"#;
-/// Long enough that nothing ends for it in a test.
-const NEVER: Duration = Duration::from_secs(600);
-/// Soon enough that a test does not wait long for it.
-const SOON: Duration = Duration::from_millis(40);
-
-struct Running {
-    address: SocketAddr,
-    api: Api,
-    stop: Option<oneshot::Sender<()>>,
-    stopped: JoinHandle<Stopped>,
-}
-
-fn patient() -> ServerSettings {
-    ServerSettings {
-        max_connections: 1000,
-        header_timeout: NEVER,
-        idle_timeout: NEVER,
-        body_grace: NEVER,
-        stall_timeout: NEVER,
-        drain_deadline: NEVER,
-    }
-}
-
-async fn start(settings: ServerSettings) -> Running {
-    start_with(settings, BODY_TIMEOUT).await
-}
-
-async fn start_with(settings: ServerSettings, body_timeout: Duration) -> Running {
-    let api = Api::with(LogHttp::Off, body_timeout);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopping) = oneshot::channel::<()>();
-    let stopped = tokio::spawn(serve(listener, api.router.clone(), settings, async {
-        let _ = stopping.await;
-    }));
-    Running {
-        address,
-        api,
-        stop: Some(stop),
-        stopped,
-    }
-}
-
-impl Running {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    fn begin_to_stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
-    }
-}
-
-fn alert_request(body: &str) -> String {
-    format!(
-        "POST /v1/alerts HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// Reads one answer: its head, and its body by its length.
-async fn read_answer(stream: &mut TcpStream) -> (String, Value) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.unwrap();
-    let body = match length {
-        0 => Value::Null,
-        _ => serde_json::from_slice(&body).unwrap(),
-    };
-    (head, body)
-}
-
-async fn post(stream: &mut TcpStream, request: &str) -> (String, Value) {
-    stream.write_all(request.as_bytes()).await.unwrap();
-    read_answer(stream).await
-}
-
-/// Waits for the other side to end the connection; gives what it sent before.
-async fn until_closed(stream: &mut TcpStream) -> String {
-    let mut rest = Vec::new();
-    // A reset is an end as well.
-    let _ = stream.read_to_end(&mut rest).await;
-    String::from_utf8(rest).unwrap()
-}
+use crate::support::socket::{
+    ALERT, Running, SOON, alert_request, patient, post, read_answer, start, start_with,
+    until_closed,
+};
 
 #[tokio::test]
 async fn a_connection_carries_many_requests_also_pipelined_ones() {

@@ -31,6 +31,8 @@ mod membership;
 mod partition;
 mod pump;
 mod reader;
+#[cfg(feature = "fuzzing")]
+pub use reader::read_noted;
 mod records;
 mod session;
 mod shared;

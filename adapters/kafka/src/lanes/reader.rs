@@ -62,6 +62,27 @@ struct Noted {
     outcomes: u64,
 }
 
+impl Noted {
+    /// Nothing, where it is of another version, or somebody else's.
+    fn read(text: &str) -> Option<Self> {
+        let noted: Option<Self> = serde_json::from_str(text).ok();
+        noted.filter(|noted| noted.v == VERSION)
+    }
+}
+
+/// For `fuzz/`: what is read is written so that it is read again.
+#[cfg(feature = "fuzzing")]
+pub fn read_noted(text: &str) {
+    let Some(noted) = Noted::read(text) else {
+        return;
+    };
+    let written = serde_json::to_string(&noted).unwrap_or_default();
+    let again = Noted::read(&written);
+    assert!(
+        again.is_some_and(|again| again.place == noted.place && again.outcomes == noted.outcomes)
+    );
+}
+
 impl Reader {
     pub(super) fn open(settings: &Settings, partition: i32) -> KafkaResult<Self> {
         let mut config = client::consumer(settings, &settings.group);
@@ -134,8 +155,7 @@ impl Reader {
                 };
                 found.error()?;
                 if let Offset::Offset(offset) = found.offset() {
-                    let noted: Option<Noted> = serde_json::from_str(found.metadata()).ok();
-                    let noted = noted.filter(|noted| noted.v == VERSION);
+                    let noted = Noted::read(found.metadata());
                     *position = Position {
                         offset: Some(offset.max(0) as u64),
                         place: noted.as_ref().and_then(|noted| noted.place),

@@ -101,6 +101,11 @@ impl Lease {
         }
     }
 
+    /// Whether its text is sent as it is. A digest's never is: it quotes several.
+    pub fn is_verbatim(&self) -> bool {
+        self.digest.is_none() && self.alert.verbatim
+    }
+
     /// How many deliveries end with it.
     pub fn carries(&self) -> u32 {
         self.digest.as_ref().map_or(1, |digest| digest.len())

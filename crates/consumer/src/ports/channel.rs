@@ -20,13 +20,33 @@ pub trait Channel: Send + Sync {
     /// `text` as the messages it takes to carry it: one as it is where it fits,
     /// else several in order, each marked `(1/3)`; escaped for the service, and
     /// never cut within a character. Never empty; the same for the same text.
-    fn parts(&self, text: &str) -> Vec<String>;
+    fn parts(&self, text: Text<'_>) -> Vec<String>;
 
     /// Sends one message and waits for the end of the request, which is bounded
     /// in time and size. Never fails: whatever happens is an [`Answer`].
     ///
     /// Sending twice delivers twice.
     async fn send(&self, message: Message<'_>) -> Answer;
+}
+
+/// What the reader of a delivery is to see.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// Plain, or as its producer wrote it for the service.
+    pub text: &'a str,
+    /// Whether it is sent as it is: its producer put it into the queue itself, in the
+    /// service's own notation ([`Alert::verbatim`]).
+    pub verbatim: bool,
+}
+
+impl<'a> Text<'a> {
+    /// A text that is plain.
+    pub fn plain(text: &'a str) -> Self {
+        Self {
+            text,
+            verbatim: false,
+        }
+    }
 }
 
 /// One request to an external service.

@@ -22,6 +22,7 @@ pub(super) fn channels(
         slack: SlackSettings {
             base_url: slack_url.as_str().to_owned(),
             pace: pace(delivery.slack_pace, delivery.slack_burst),
+            escape: delivery.slack_escape,
             ..SlackSettings::default()
         },
         webhook: webhook::WebhookSettings {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::{Clock, Mishaps, SystemClock};
 use consumer::application::{Dispatcher, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
-use http_api::{Access, ApiState, HttpMetrics, Readiness};
+use http_api::{Access, ApiState, HttpMetrics, Readiness, ServerSettings};
 use producer::application::{Alerts, ApiTokens, DirectoryAdmin};
 use producer::metrics::AlertMetrics;
 use producer::ports::DirectoryStore;
@@ -27,6 +27,7 @@ use crate::config::settings::EmbeddedSettings;
 pub(super) struct Service {
     settings: EmbeddedSettings,
     access: Access,
+    server: ServerSettings,
     listener: TcpListener,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -40,6 +41,7 @@ impl Service {
         dropped_log_lines: ErrorCounter,
     ) -> Result<Self, Failure> {
         access::before_opening(settings.listen, &settings.access, &settings.data_dir)?;
+        let server = listening::server(&settings.http)?;
         let listener = bind(settings.listen, "--listen").await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         if settings.history.unsafe_synchronous_off {
@@ -57,6 +59,7 @@ impl Service {
         Ok(Self {
             settings,
             access,
+            server,
             listener,
             store,
             clock,
@@ -101,14 +104,13 @@ impl Service {
             AcceptingEnds::after(shutdown, readiness.clone(), self.settings.http.drain_delay);
 
         let Self {
-            settings,
+            server,
             listener,
             store,
             ..
         } = self;
         let mut delivering: JoinHandle<_> =
             tokio::spawn(dispatcher.run(accepting_ends.clone().wait(), DRAIN_DEADLINE));
-        let server = listening::server(&settings.http);
         let mut serving = pin!(http_api::serve(
             listener,
             router,
@@ -197,6 +199,7 @@ impl Service {
             readiness,
             log_http: listening::log_http(self.settings.log_http),
             body_timeout: http_api::BODY_TIMEOUT,
+            clients: listening::clients(&self.settings.http),
         }
     }
 }

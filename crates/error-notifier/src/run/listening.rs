@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use http_api::{LogHttp, Readiness, ServerSettings};
+use http_api::{Clients, LogHttp, Rate, Readiness, ServerSettings, Tls, TlsFiles, TrustedProxies};
 use prometheus_client::registry::Registry;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::shutdown::Shutdown;
+use crate::cli::failure::Failure;
 use crate::config::settings::HttpSettings;
-use crate::config::values;
+use crate::config::values::{self, Pace};
 
 /// How long requests under way may take to end once the process is to end.
 pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
@@ -21,11 +22,47 @@ pub(super) fn registry(dropped_log_lines: &ErrorCounter) -> Registry {
 }
 
 /// How connections are treated.
-pub(super) fn server(http: &HttpSettings) -> ServerSettings {
-    ServerSettings {
+///
+/// # Errors
+/// One line about the TLS certificate or its key.
+pub(super) fn server(http: &HttpSettings) -> Result<ServerSettings, Failure> {
+    Ok(ServerSettings {
         max_connections: http.max_connections as usize,
+        header_timeout: http.header_timeout,
+        idle_timeout: http.idle_timeout,
         drain_deadline: DRAIN_DEADLINE,
+        tls: tls(http)?,
         ..ServerSettings::default()
+    })
+}
+
+fn tls(http: &HttpSettings) -> Result<Option<Tls>, Failure> {
+    let (Some(certificate), Some(key)) = (&http.tls_cert, &http.tls_key) else {
+        return Ok(None);
+    };
+    let files = TlsFiles {
+        certificate: certificate.clone(),
+        key: key.clone(),
+    };
+    let tls = Tls::load(files)
+        .map_err(|error| Failure::BadInput(format!("{error}; see --tls-cert and --tls-key")))?;
+    Ok(Some(tls))
+}
+
+/// Where requests come from, and how many of them.
+pub(super) fn clients(http: &HttpSettings) -> Clients {
+    let proxies = http.trusted_proxies.clone().into_vec();
+    Clients {
+        proxies: TrustedProxies::new(move |address| {
+            proxies.iter().any(|network| network.holds(address))
+        }),
+        address_rate: match http.rate_limit {
+            Pace::PerSecond(per_second) => Some(Rate {
+                per_second,
+                burst: http.rate_burst,
+            }),
+            Pace::Unlimited => None,
+        },
     }
 }
 

@@ -17,6 +17,12 @@ use super::{
     NewCredential, User, UserName, UserRecord,
 };
 
+/// The most users, all of whom one alert may reach. With a token and a channel each they
+/// take somewhat more than 1 GiB of memory.
+pub const MAX_USERS: usize = 1_000_000;
+/// The most groups.
+pub const MAX_GROUPS: usize = 100_000;
+
 /// Why the directory did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
@@ -55,6 +61,12 @@ pub enum DirectoryError {
     /// The user would have more destinations than one may have.
     #[error("A user has at most {} destinations.", MAX_DESTINATIONS)]
     TooManyDestinations,
+    /// There are as many users as there may be.
+    #[error("There are as many users as there may be, {MAX_USERS}; delete some first.")]
+    TooManyUsers,
+    /// There are as many groups as there may be.
+    #[error("There are as many groups as there may be, {MAX_GROUPS}; delete some first.")]
+    TooManyGroups,
     /// A destination is created, or becomes one of another kind, without a credential.
     #[error("credential must be given when a destination is created or its kind changes.")]
     CredentialMissing,
@@ -103,6 +115,23 @@ pub struct Directory {
     api_tokens: OrdMap<ApiTokenId, Arc<ApiToken>>,
     /// By the beginning of their hashes.
     api_tokens_by_hash: OrdSet<(u64, ApiTokenId)>,
+    most: Most,
+}
+
+/// How many users and groups there may be.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    users: usize,
+    groups: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self {
+            users: MAX_USERS,
+            groups: MAX_GROUPS,
+        }
+    }
 }
 
 /// Reading.
@@ -285,6 +314,9 @@ impl Directory {
             return Err(DirectoryError::UserNameTaken);
         }
         let known = self.user(record.id);
+        if known.is_none() && self.user_count() >= self.most.users {
+            return Err(DirectoryError::TooManyUsers);
+        }
         let credential = match (&record.token, known) {
             (Some(token), Some(user)) if holds_token(user, token.secret().expose()) => {
                 NewCredential::Keep
@@ -315,6 +347,9 @@ impl Directory {
             .is_some_and(|other| other.id != record.id);
         if name_taken {
             return Err(DirectoryError::GroupNameTaken);
+        }
+        if self.group(record.id).is_none() && self.group_count() >= self.most.groups {
+            return Err(DirectoryError::TooManyGroups);
         }
         let mut changes = Vec::new();
         let unchanged = self

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consumer::ports::Channel;
+use consumer::ports::{Channel, Text};
 
 use super::{ChannelUnderTest, LONG};
 
@@ -19,9 +19,9 @@ pub async fn its_pace_can_be_kept<C: ChannelUnderTest>() {
 pub async fn a_text_is_at_least_one_message_and_always_the_same<C: ChannelUnderTest>() {
     let channel = channel::<C>();
     for text in ["", "[high] node1 down", "<&>\"\\\n장애 👨‍👩‍👧‍👦"] {
-        let parts = channel.parts(text);
+        let parts = channel.parts(Text::plain(text));
         assert_eq!(parts.len(), 1);
-        assert_eq!(channel.parts(text), parts);
+        assert_eq!(channel.parts(Text::plain(text)), parts);
     }
 }
 
@@ -30,11 +30,11 @@ pub async fn a_text_within_the_limit_is_one_message<C: ChannelUnderTest>() {
     let limit = channel.text_limit();
     for piece in ["x", "&", "\"", "가"] {
         let fits = piece.repeat(limit.most / (limit.width)(piece));
-        assert_eq!(channel.parts(&fits).len(), 1, "{piece}");
+        assert_eq!(channel.parts(Text::plain(&fits)).len(), 1, "{piece}");
         let joined = [fits.as_str(), piece].concat();
         let sum = (limit.width)(&fits) + (limit.width)(piece);
         assert_eq!((limit.width)(&joined), sum, "{piece}");
-        assert!(channel.parts(&joined).len() > 1, "{piece}");
+        assert!(channel.parts(Text::plain(&joined)).len() > 1, "{piece}");
     }
 }
 
@@ -42,7 +42,7 @@ pub async fn a_longer_text_is_several_each_marked_and_within_the_limit<C: Channe
     let channel = channel::<C>();
     let words = (0..20_000).map(|number| format!("word{number} "));
     let text: String = words.collect();
-    let parts = channel.parts(&text);
+    let parts = channel.parts(Text::plain(&text));
     let count = parts.len();
     let mut whole = String::new();
     for (number, part) in (1..).zip(&parts) {

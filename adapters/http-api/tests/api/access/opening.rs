@@ -156,7 +156,6 @@ async fn a_token_in_another_form_is_malformed() {
         vec![format!("Basic {token}")],
         vec![format!("Bearer")],
         vec![format!("Bearer {token} x")],
-        vec![format!("Bearer {token}"), format!("Bearer {token}")],
     ] {
         let answer = ask(&values).await;
         assert_eq!(answer.status, 401, "{values:?}");
@@ -167,6 +166,11 @@ async fn a_token_in_another_form_is_malformed() {
         );
     }
     assert_eq!(ask(&[format!("bearer {token}")]).await.status, 200);
+    // As any header that says who asks must.
+    let twice = ask(&[format!("Bearer {token}"), format!("Bearer {token}")]).await;
+    assert_eq!(twice.status, 400);
+    let once = "the header authorization must stand there once.";
+    assert!(twice.text().contains(once), "{}", twice.text());
 }
 
 #[tokio::test]

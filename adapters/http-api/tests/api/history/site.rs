@@ -8,7 +8,9 @@ use consumer::{
     domain::{Attempt, AttemptResult, Lease, Outcome, Settlement},
     ports::{DeliveryQueue, Received},
 };
-use http_api::{Access, ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, OpenTo, Readiness, router};
+use http_api::{
+    Access, ApiState, BODY_TIMEOUT, Clients, HttpMetrics, LogHttp, OpenTo, Readiness, router,
+};
 use http_body_util::BodyExt;
 use producer::{
     application::{Alerts, ApiTokens, DirectoryAdmin, transfer},
@@ -92,6 +94,7 @@ impl Site {
             readiness: readiness.clone(),
             log_http: LogHttp::Off,
             body_timeout: BODY_TIMEOUT,
+            clients: Clients::default(),
         });
         Self {
             router,

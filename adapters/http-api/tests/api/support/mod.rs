@@ -3,6 +3,7 @@
 mod destinations;
 mod history;
 mod queue;
+pub(crate) mod socket;
 mod store;
 
 use std::{
@@ -16,7 +17,9 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use common::{SystemClock, mishap::Unheard};
-use http_api::{Access, ApiState, BODY_TIMEOUT, HttpMetrics, LogHttp, OpenTo, Readiness, router};
+use http_api::{
+    Access, ApiState, BODY_TIMEOUT, Clients, HttpMetrics, LogHttp, OpenTo, Readiness, router,
+};
 use http_body_util::BodyExt;
 use producer::{
     application::{Alerts, ApiTokens, DirectoryAdmin},
@@ -55,6 +58,14 @@ impl Api {
     }
 
     pub(crate) fn with(log_http: LogHttp, body_timeout: Duration) -> Self {
+        Self::made(log_http, body_timeout, Clients::default())
+    }
+
+    pub(crate) fn with_clients(clients: Clients) -> Self {
+        Self::made(LogHttp::Off, BODY_TIMEOUT, clients)
+    }
+
+    fn made(log_http: LogHttp, body_timeout: Duration, clients: Clients) -> Self {
         let store = Arc::new(FakeStore::sample());
         let queue = Arc::new(FakeQueue::default());
         let destinations = Arc::new(FakeDestinations::default());
@@ -88,6 +99,7 @@ impl Api {
             readiness: readiness.clone(),
             log_http,
             body_timeout,
+            clients,
         });
         Self {
             router,

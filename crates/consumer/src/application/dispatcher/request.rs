@@ -8,7 +8,7 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 use crate::{
     application::engine::{Answered, Event, SendOrder, Ticket},
     domain::{Answer, AttemptResult, Fault, Refusal},
-    ports::{Message, Part},
+    ports::{Message, Part, Text},
 };
 
 use super::{Outside, limits::Permit};
@@ -96,7 +96,10 @@ async fn send(outside: &Outside, order: &SendOrder) -> (Answer, u16) {
         let reason = format!("no channel of the kind {kind} is configured");
         return (refused_for_good(reason), 1);
     };
-    let mut parts = channel.parts(&lease.text());
+    let mut parts = channel.parts(Text {
+        text: &lease.text(),
+        verbatim: lease.is_verbatim(),
+    });
     let count = parts.len();
     // A channel that now cuts into fewer parts than are sent gets its last one
     // again: rather a repeated part than a lost one.

@@ -27,7 +27,7 @@ use crate::{
         Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal,
         Settlement, Unfolded,
     },
-    ports::{Message, Pace, ParkedLane, TextLimit},
+    ports::{Message, Pace, ParkedLane, Text, TextLimit},
 };
 
 struct TokioClock(Instant);
@@ -196,8 +196,8 @@ impl Channel for FakeChannel {
         }
     }
 
-    fn parts(&self, text: &str) -> Vec<String> {
-        text.split('|').map(str::to_owned).collect()
+    fn parts(&self, text: Text<'_>) -> Vec<String> {
+        text.text.split('|').map(str::to_owned).collect()
     }
 
     async fn send(&self, message: Message<'_>) -> Answer {

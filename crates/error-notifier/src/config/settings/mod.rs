@@ -304,6 +304,10 @@ pub(crate) struct DeliverySettings {
     #[arg(long, env = "ERROR_NOTIFIER_SLACK_BURST", default_value = "4", value_name = "MESSAGES", value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) slack_burst: u32,
 
+    /// Escape texts for Slack, so that they read as written and <!channel> pings nobody
+    #[arg(long, env = "ERROR_NOTIFIER_SLACK_ESCAPE", default_value = "true", value_name = "TRUTH", value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
+    pub(crate) slack_escape: bool,
+
     /// Requests to external services under way at once, three quarters of them to one host (1 to 65536)
     #[arg(long, env = "ERROR_NOTIFIER_MAX_IN_FLIGHT", default_value = "512", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=65_536))]
     pub(crate) max_in_flight: u32,
@@ -398,9 +402,59 @@ pub(crate) struct HistorySettings {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct HttpSettings {
-    /// Connections open at once; more wait to be accepted (1 to 1000000)
+    /// Connections open at once; for one more, the one that has waited longest for a
+    /// request is closed (1 to 1000000)
     #[arg(long, env = "ERROR_NOTIFIER_MAX_CONNECTIONS", default_value = "4096", value_name = "CONNECTIONS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_connections: u32,
+
+    /// How long the head of a request, or a TLS handshake, may take to arrive (1ms to 1h)
+    #[arg(long, env = "ERROR_NOTIFIER_HEADER_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = values::timeout)]
+    pub(crate) header_timeout: Duration,
+
+    /// How long a connection may wait for a request (1ms to 1h)
+    #[arg(long, env = "ERROR_NOTIFIER_IDLE_TIMEOUT", default_value = "75s", value_name = "TIME", value_parser = values::timeout)]
+    pub(crate) idle_timeout: Duration,
+
+    /// Requests a second from one address, above 0, or `unlimited`; from this machine
+    /// there may always be any number
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_RATE_LIMIT",
+        default_value = "1000",
+        value_name = "PER_SECOND"
+    )]
+    pub(crate) rate_limit: Pace,
+
+    /// Requests that one address may send at once before the rate holds (1 to 1000000)
+    #[arg(long, env = "ERROR_NOTIFIER_RATE_BURST", default_value = "2000", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate_burst: u32,
+
+    /// Networks of the proxies whose X-Forwarded-For is believed: 10.0.0.0/8, … or `none`
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_TRUSTED_PROXIES",
+        default_value = "none",
+        value_name = "NETWORKS"
+    )]
+    pub(crate) trusted_proxies: Networks,
+
+    /// File with the TLS certificate and its chain, PEM; read again when it changes
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// File with the certificate's private key, PEM
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
 
     /// How long to go on accepting after SIGTERM while /health/ready says 503 (0s to 1h)
     #[arg(long, env = "ERROR_NOTIFIER_DRAIN_DELAY", default_value = "0s", value_name = "TIME", value_parser = values::drain_delay)]

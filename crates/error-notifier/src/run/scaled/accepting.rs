@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Clock, SystemClock};
-use http_api::{Access, ApiState, HttpMetrics, LogHttp, Readiness};
+use http_api::{Access, ApiState, Clients, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
 use producer::application::{
@@ -148,6 +148,7 @@ impl Accepting {
         mut registry: Registry,
         readiness: Readiness,
         log_http: LogHttp,
+        clients: Clients,
         destinations: Arc<dyn Destinations>,
         access: Access,
     ) -> ApiState {
@@ -186,6 +187,7 @@ impl Accepting {
             readiness,
             log_http,
             body_timeout: http_api::BODY_TIMEOUT,
+            clients,
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) fn consumer(settings: ConsumerSettings) -> Result<(), Failure> {
         async move {
             let shutdown = Shutdown::on_signals()?;
             let queue = cluster::read(&settings.kafka)?;
+            let server = listening::server(&settings.http)?;
             let listener = bind(settings.listen, "--listen").await?;
             tracing::info!(address = %settings.listen, "listening");
             let readiness = Readiness::default();
@@ -31,7 +32,7 @@ pub(crate) fn consumer(settings: ConsumerSettings) -> Result<(), Failure> {
             let serving = tokio::spawn(http_api::serve(
                 listener,
                 standby.router(readiness.clone(), "waiting for Kafka"),
-                listening::server(&settings.http),
+                server,
                 ends.clone().wait(),
             ));
             let opened = tokio::select! {

@@ -19,6 +19,7 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
         async move {
             let shutdown = Shutdown::on_signals()?;
             let queue = cluster::read(&settings.kafka)?;
+            let server = listening::server(&settings.http)?;
             let listener = bind(settings.listen, "--listen").await?;
             tracing::info!(address = %settings.listen, "listening");
             let readiness = Readiness::default();
@@ -31,7 +32,7 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
             let serving = tokio::spawn(http_api::serve(
                 listener,
                 standby.router(readiness.clone(), "waiting for PostgreSQL and Kafka"),
-                listening::server(&settings.http),
+                server,
                 ends.clone().wait(),
             ));
             let mut registry = listening::registry(&dropped);
@@ -48,11 +49,13 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
             };
             let access = access::of_api(settings.listen, &settings.access, opened.directory())?;
             let log_http = listening::log_http(settings.log_http);
+            let clients = listening::clients(&settings.http);
             let destinations = Arc::new(OfNobody);
             standby.put_in(http_api::router(opened.api(
                 registry,
                 readiness,
                 log_http,
+                clients,
                 destinations,
                 access,
             )));

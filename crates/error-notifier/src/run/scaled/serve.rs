@@ -18,6 +18,7 @@ pub(in crate::run) async fn serve(
     let shutdown = Shutdown::on_signals()?;
     let queue = cluster::read(&settings.kafka)?;
     let embedded = &settings.embedded;
+    let server = listening::server(&embedded.http)?;
     let listener = bind(embedded.listen, "--listen").await?;
     tracing::info!(address = %embedded.listen, "listening");
     let readiness = Readiness::default();
@@ -30,7 +31,7 @@ pub(in crate::run) async fn serve(
     let serving = tokio::spawn(http_api::serve(
         listener,
         standby.router(readiness.clone(), "waiting for PostgreSQL and Kafka"),
-        listening::server(&embedded.http),
+        server,
         ends.clone().wait(),
     ));
     let mut registry = listening::registry(&dropped);
@@ -60,10 +61,12 @@ pub(in crate::run) async fn serve(
     )?;
     let fan_out = delivering::fan_out(&accepting.queue, accepting.clock.clone());
     let log_http = listening::log_http(embedded.log_http);
+    let clients = listening::clients(&embedded.http);
     standby.put_in(http_api::router(accepting.api(
         registry,
         readiness,
         log_http,
+        clients,
         lanes.inspectors(),
         access,
     )));

@@ -52,6 +52,28 @@ fn names_are_unique() {
 }
 
 #[test]
+fn there_are_at_most_so_many_users_and_groups_and_those_that_are_there_can_change() {
+    let mut full = two_users();
+    full.most = Most {
+        users: full.user_count(),
+        groups: full.group_count(),
+    };
+    let refusal = |command| full.decide(&command).unwrap_err();
+    let new = record(9, "eve", "c", Some("t"));
+    assert_eq!(
+        refusal(Command::CreateUser(new.clone())),
+        DirectoryError::TooManyUsers
+    );
+    assert_eq!(refusal(Command::PutUser(new)), DirectoryError::TooManyUsers);
+    assert_eq!(
+        refusal(Command::CreateGroup(group_record(9, "others", None))),
+        DirectoryError::TooManyGroups
+    );
+    let renamed = Command::PutUser(record(1, "anna", "channel1", None));
+    assert_eq!(full.decide(&renamed).unwrap().effect, Effect::Updated);
+}
+
+#[test]
 fn a_put_creates_replaces_or_finds_all_as_it_should_be() {
     assert_eq!(
         effect(Command::PutUser(record(9, "eve", "c", Some("t")))),

@@ -11,17 +11,22 @@
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make bench    the figures beside this machine's limits; ONLY="accept latency", COMPARE=REVISION
 # make measure  figures of this machine: latency, storms, memory, 100,000 users
+# make crowd    CONNECTIONS=10000 idle and slow connections held: what they do to the rest
 # make services  a Kafka and a PostgreSQL that run on, without containers; prints where
 # make services-stop  ends those; their data stays in target/services
 # make measure-scaled-out  the same of producers and consumers over Kafka and PostgreSQL
+# make supply-chain  licences, bans and sources of all dependencies; known vulnerabilities
+# make sbom     what the program is made of, as CycloneDX
+# make fuzz     each parser of foreign input, MINUTES=10 each: executions and crashes
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
 ROUNDS ?= 200
 MINUTES ?= 10
 DELIVERIES ?= 1000000
+CONNECTIONS ?= 10000
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure measure-scaled-out services services-stop swagger tools bench
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure crowd measure-scaled-out services services-stop supply-chain sbom fuzz swagger tools bench
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -72,6 +77,10 @@ bench:
 measure:
 	$(CARGO) run --release --locked -p tests --bin measure
 
+crowd:
+	$(CARGO) build --release --locked -p error-notifier
+	$(CARGO) run --release --locked -p tests --bin crowd -- $(CONNECTIONS)
+
 measure-scaled-out: tools
 	$(CARGO) build --release --locked -p error-notifier
 	$(CARGO) run --release --locked -p tests --bin measure_scaled_out
@@ -81,6 +90,15 @@ services: tools
 
 services-stop:
 	@$(CARGO) run --quiet --locked -p tests --bin services -- stop
+
+supply-chain:
+	tests/tools/supply_chain.sh
+
+sbom:
+	tests/tools/supply_chain.sh sbom
+
+fuzz:
+	tests/tools/fuzz.sh $(MINUTES)
 
 swagger:
 	tests/tools/swagger_ui.sh

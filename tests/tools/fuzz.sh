@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs each target of fuzz/ for so many minutes, one after the other, and prints how many
+# inputs it tried and how many broke it. `fuzz.sh MINUTES [TARGET…]`.
+#
+# libFuzzer, led by coverage, on the stable toolchain: LLVM's coverage is a flag of code
+# generation, and only its sanitizers would need a nightly one. New inputs that reach new
+# code are kept below <target>; what broke a target is named.
+set -euo pipefail
+cd "$(dirname "$0")/../../fuzz"
+
+minutes=${1:-10}
+shift || true
+targets=("$@")
+if [ ${#targets[@]} = 0 ]; then
+  mapfile -t targets < <(basename -s .rs src/bin/*.rs)
+fi
+target=${CARGO_TARGET_DIR:-$PWD/../target}/fuzz
+mkdir -p "$target"
+
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares"
+host=$(rustc -vV | sed -n 's/^host: //p')
+# With --target, so that build scripts and macros, which run without libFuzzer, are built
+# without the flags.
+CARGO_INCREMENTAL=0 "${CARGO:-cargo}" build --quiet --release --locked --target "$host" --target-dir "$target"
+
+bad=0
+echo "| target | inputs tried | corpus | crashes |"
+echo "|---|---|---|---|"
+for name in "${targets[@]}"; do
+  corpus=$target/corpus/$name artifacts=$target/artifacts/$name
+  mkdir -p "$corpus" "$artifacts"
+  log=$target/$name.log
+  "$target/$host/release/$name" "$corpus" "corpus/$name" -max_total_time=$((minutes * 60)) \
+    -print_final_stats=1 -timeout=10 -rss_limit_mb=2048 -max_len=8192 \
+    -artifact_prefix="$artifacts/" >"$log" 2>&1 || bad=1
+  tried=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+  # One that could not begin has tried nothing.
+  [ "${tried:-0}" -gt 0 ] || { tail -n 5 "$log" >&2; bad=1; }
+  crashes=$(find "$artifacts" -type f | wc -l)
+  echo "| $name | ${tried:-0} | $(find "$corpus" "corpus/$name" -type f | wc -l) | $crashes |"
+  [ "$crashes" = 0 ] || { find "$artifacts" -type f >&2; tail -n 30 "$log" >&2; bad=1; }
+done
+exit $bad

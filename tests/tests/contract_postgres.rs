@@ -9,7 +9,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use postgres::{DatabaseUrl, Postgres, Settings};
-use producer::ports::{DirectoryStore, IdempotencyKeys};
+use producer::ports::{AuditLog, DirectoryStore, IdempotencyKeys};
 use tests::{
     contract::{ManualClock, directory::DirectoryUnderTest, keys::KeysUnderTest},
     services,
@@ -63,6 +63,10 @@ impl DirectoryUnderTest for Database {
 
     fn port(&self) -> Arc<dyn DirectoryStore> {
         self.store.directory.clone()
+    }
+
+    fn audit(&self) -> Arc<dyn AuditLog> {
+        self.store.audit.clone()
     }
 }
 

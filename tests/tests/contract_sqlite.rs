@@ -83,6 +83,10 @@ impl DirectoryUnderTest for Sqlite {
     fn port(&self) -> Arc<dyn producer::ports::DirectoryStore> {
         self.store.directory.clone()
     }
+
+    fn audit(&self) -> Arc<dyn producer::ports::AuditLog> {
+        self.store.audit.clone()
+    }
 }
 
 #[async_trait]

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{BodyKind, DryRun, Params, read, text},
@@ -95,6 +96,7 @@ async fn send_lines(directory: Arc<Directory>, mut sender: Sender<Bytes>) {
         ImportFaults, ServerFault))]
 pub(crate) async fn import(
     State(app): State<Arc<App>>,
+    By(by): By,
     Params(dry_run): Params<DryRun>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -110,7 +112,7 @@ pub(crate) async fn import(
     // The permit goes along, for the work does even if the caller hangs up.
     let work = tokio::task::spawn_blocking(move || {
         let imported = text(&body).and_then(|lines| {
-            let importing = directory.import(lines, mode);
+            let importing = directory.import(lines, mode, &by);
             Handle::current()
                 .block_on(importing)
                 .map_err(ApiError::from)

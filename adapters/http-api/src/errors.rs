@@ -13,7 +13,10 @@ use producer::{
         transfer::{ImportError, LineError, MAX_LINE_ERRORS},
     },
     domain::{DirectoryError, ForbiddenTarget, Invalid, Scope, TokenRefusal},
-    ports::{AcceptError, ControlError, DestinationsError, HistoryError, ReplayError, StoreError},
+    ports::{
+        AcceptError, AuditError, ControlError, DestinationsError, HistoryError, ReplayError,
+        StoreError,
+    },
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -354,6 +357,8 @@ fn directory_answer(error: &DirectoryError) -> Answer {
     Answer::new(status, code, error.to_string())
 }
 
+pub(crate) const HISTORY_AWAY: &str = "The history cannot be read now; try again later.";
+pub(crate) const AUDIT_AWAY: &str = "The audit log cannot be read now; try again later.";
 pub(crate) const TOO_MANY_ATTEMPTS: &str =
     "Too many API tokens that are none came from this address; try again later.";
 pub(crate) const TOKEN_RESTRICTED: &str =
@@ -545,12 +550,27 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<AuditError> for ApiError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Unavailable(inside) => Self::NotNow {
+                code: "AUDIT_UNAVAILABLE",
+                sentence: AUDIT_AWAY,
+                inside: Some(inside),
+            },
+            AuditError::MaybeDone(_) | AuditError::Failed(_) => Self::Internal {
+                inside: error.to_string(),
+            },
+        }
+    }
+}
+
 impl From<HistoryError> for ApiError {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Unavailable(inside) => Self::NotNow {
                 code: "HISTORY_UNAVAILABLE",
-                sentence: "The history cannot be read now; try again later.",
+                sentence: HISTORY_AWAY,
                 inside: Some(inside),
             },
             HistoryError::Failed(_) | HistoryError::Closed => Self::Internal {

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{self, Json, Params, PathId, required},
@@ -103,11 +104,16 @@ pub(crate) async fn list(
         BodyFaults, MemberMissing, GroupConflict, WriteFaults, ServerFault))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    By(by): By,
     uri: Uri,
     Json(body): Json<GroupBody>,
 ) -> Result<Response, ApiError> {
     let id = GroupId(app.api.directory.new_id());
-    let directory = app.api.directory.create_group(record(id, body)?).await?;
+    let directory = app
+        .api
+        .directory
+        .create_group(record(id, body)?, &by)
+        .await?;
     let location = format!("{}/{id}", uri.path());
     Ok(created(location, shown(&directory, id)?))
 }
@@ -136,11 +142,12 @@ pub(crate) async fn get(
         BodyFaults, MemberMissing, GroupConflict, WriteFaults, ServerFault))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<GroupId>,
     uri: Uri,
     Json(body): Json<GroupBody>,
 ) -> Result<Response, ApiError> {
-    let (directory, effect) = app.api.directory.put_group(record(id, body)?).await?;
+    let (directory, effect) = app.api.directory.put_group(record(id, body)?, &by).await?;
     let view = shown(&directory, id)?;
     Ok(match effect {
         Effect::Created => created(uri.path().to_owned(), view),
@@ -154,9 +161,10 @@ pub(crate) async fn put(
     responses((status = 204, description = "Deleted"), GroupIdFaults, WriteFaults, ServerFault))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<GroupId>,
 ) -> Result<StatusCode, ApiError> {
-    app.api.directory.remove_group(id).await?;
+    app.api.directory.remove_group(id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -167,10 +175,11 @@ pub(crate) async fn delete(
         BodyFaults, SubscriptionMissing, SubscriptionConflict, WriteFaults, ServerFault))]
 pub(crate) async fn subscribe(
     State(app): State<Arc<App>>,
+    By(by): By,
     Json(body): Json<SubscriptionBody>,
 ) -> Result<StatusCode, ApiError> {
     let (group, user) = pair(body)?;
-    app.api.directory.subscribe(group, user).await?;
+    app.api.directory.subscribe(group, user, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -182,10 +191,11 @@ pub(crate) async fn subscribe(
         BodyFaults, WriteFaults, ServerFault))]
 pub(crate) async fn unsubscribe(
     State(app): State<Arc<App>>,
+    By(by): By,
     Json(body): Json<SubscriptionBody>,
 ) -> Result<StatusCode, ApiError> {
     let (group, user) = pair(body)?;
-    app.api.directory.unsubscribe(group, user).await?;
+    app.api.directory.unsubscribe(group, user, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -196,9 +206,10 @@ pub(crate) async fn unsubscribe(
         BodyFaults, WriteFaults, ServerFault))]
 pub(crate) async fn unsubscribe_by_post(
     app: State<Arc<App>>,
+    by: By,
     body: Json<SubscriptionBody>,
 ) -> Result<StatusCode, ApiError> {
-    unsubscribe(app, body).await
+    unsubscribe(app, by, body).await
 }
 
 fn pair(body: SubscriptionBody) -> Result<(GroupId, UserId), ApiError> {

@@ -17,14 +17,14 @@ use utoipa::{
 };
 
 use self::faults::{
-    conflict, destination_taken, directory_unwritable, example, fault, faults, first_destination,
-    invalid_field, malformed_id, maybe_done, missing, no_group, no_user, none_of, store_unwritable,
-    too_large, too_many_requests, too_slow, unreadable, wrong_type,
+    Example, conflict, destination_taken, directory_unwritable, example, fault, faults,
+    first_destination, invalid_field, malformed_id, maybe_done, missing, no_group, no_user,
+    none_of, store_unwritable, too_large, too_many_requests, too_slow, unreadable, wrong_type,
 };
 use crate::{
     access::Needs,
     envelope::{ErrorEnvelope, Problem},
-    errors::{INTERNAL, TOKEN_RESTRICTED, scope_missing, token_code},
+    errors::{AUDIT_AWAY, HISTORY_AWAY, INTERNAL, TOKEN_RESTRICTED, scope_missing, token_code},
 };
 
 /// The document before the routes have added theirs.
@@ -224,6 +224,32 @@ impl IntoResponses for FilterFaults {
             [example("INVALID_FIELD", sentence, problems)],
         )])
     }
+}
+
+/// 503 of a history whose database is away.
+pub(crate) struct HistoryAway;
+
+impl IntoResponses for HistoryAway {
+    fn responses() -> Responses {
+        away([example("HISTORY_UNAVAILABLE", HISTORY_AWAY, Value::Null)])
+    }
+}
+
+/// 503 of an audit log whose database is away.
+pub(crate) struct AuditAway;
+
+impl IntoResponses for AuditAway {
+    fn responses() -> Responses {
+        away([example("AUDIT_UNAVAILABLE", AUDIT_AWAY, Value::Null)])
+    }
+}
+
+fn away(examples: [Example; 1]) -> Responses {
+    faults([fault(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The database is away; try again after `Retry-After` seconds",
+        examples,
+    )])
 }
 
 /// What an alert's id in the path can be refused for.

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, Router, middleware, routing::get};
 use producer::{
-    application::{Alerts, ApiTokens, DirectoryAdmin},
-    ports::{Control, Destinations, History},
+    application::{Alerts, ApiTokens, DirectoryAdmin, Orders},
+    ports::{AuditLog, Destinations, History},
 };
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 use crate::{
     access,
     access::{Access, Guard},
-    alerts, client,
+    alerts, audit, client,
     client::TrustedProxies,
     destinations, directory, errors, groups, gtid, headers, health,
     health::{Operations, Readiness},
@@ -45,7 +45,9 @@ pub struct ApiState {
     /// What became of alerts.
     pub history: Arc<dyn History>,
     /// What a person can do about them.
-    pub control: Arc<dyn Control>,
+    pub orders: Arc<Orders>,
+    /// Who did what.
+    pub audit: Arc<dyn AuditLog>,
     /// How destinations stand.
     pub destinations: Arc<dyn Destinations>,
     /// Keeping users and groups.
@@ -185,7 +187,7 @@ type Route = UtoipaMethodRouter<Arc<App>>;
 /// All routes that the document describes. Each is made when it is asked for, and its
 /// description dropped where nobody needs it: all of them together take more memory
 /// than the rest of the process.
-fn routes() -> [fn() -> Route; 25] {
+fn routes() -> [fn() -> Route; 26] {
     [
         || routes!(history::alerts::list, alerts::post),
         || routes!(history::alerts::get),
@@ -215,6 +217,7 @@ fn routes() -> [fn() -> Route; 25] {
         || routes!(destinations::list),
         || routes!(tokens::list, tokens::create),
         || routes!(tokens::get, tokens::revoke),
+        || routes!(audit::list),
         || routes!(health::live),
         || routes!(health::ready),
         || routes!(health::metrics),

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{self, Json, Params, PathId, required},
@@ -139,11 +140,12 @@ fn place(token: &ApiToken) -> String {
         BodyFaults, GroupMissing, ApiTokenConflict, WriteFaults, ServerFault))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    By(by): By,
     uri: Uri,
     Json(body): Json<ApiTokenBody>,
 ) -> Result<Response, ApiError> {
     let tokens = &app.api.tokens;
-    let CreatedApiToken { secret, token } = tokens.create(new(body)?).await?;
+    let CreatedApiToken { secret, token } = tokens.create(new(body)?, &by).await?;
     let location = format!("{}/{}", uri.path(), token.record.id);
     let shown = CreatedView {
         shown: view(&tokens.snapshot(), &token),
@@ -179,9 +181,10 @@ pub(crate) async fn get(
     responses((status = 204, description = "Revoked"), ApiTokenIdFaults, WriteFaults, ServerFault))]
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<ApiTokenId>,
 ) -> Result<StatusCode, ApiError> {
-    app.api.tokens.revoke(id).await?;
+    app.api.tokens.revoke(id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{Json, PathId, PathIds, required},
@@ -101,6 +102,7 @@ pub(crate) async fn list(
         UserIdFaults, BodyFaults, DestinationConflict, WriteFaults, ServerFault))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(user): PathId<UserId>,
     uri: Uri,
     Json(body): Json<UserDestinationBody>,
@@ -108,7 +110,7 @@ pub(crate) async fn create(
     let id = UserDestinationId(app.api.directory.new_id());
     let (record, order) = record(id, body)?;
     let admin = &app.api.directory;
-    let directory = admin.create_destination(user, record, order).await?;
+    let directory = admin.create_destination(user, record, order, &by).await?;
     let location = format!("{}/{id}", uri.path());
     Ok(created(location, shown(&directory, user, id)?))
 }
@@ -140,13 +142,14 @@ pub(crate) async fn get(
         UserIdFaults, BodyFaults, DestinationConflict, WriteFaults, ServerFault))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathIds(user, id): PathIds,
     uri: Uri,
     Json(body): Json<UserDestinationBody>,
 ) -> Result<Response, ApiError> {
     let (record, order) = record(id, body)?;
     let admin = &app.api.directory;
-    let (directory, effect) = admin.put_destination(user, record, order).await?;
+    let (directory, effect) = admin.put_destination(user, record, order, &by).await?;
     let view = shown(&directory, user, id)?;
     Ok(match effect {
         Effect::Created => created(uri.path().to_owned(), view),
@@ -163,9 +166,10 @@ pub(crate) async fn put(
         DestinationIdFaults, FirstConflict, WriteFaults, ServerFault))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathIds(user, id): PathIds,
 ) -> Result<StatusCode, ApiError> {
-    app.api.directory.remove_destination(user, id).await?;
+    app.api.directory.remove_destination(user, id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{Json, Params, PathId, required},
@@ -100,11 +101,16 @@ pub(crate) async fn list(
         BodyFaults, UserConflict, WriteFaults, ServerFault))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    By(by): By,
     uri: Uri,
     Json(body): Json<UserBody>,
 ) -> Result<Response, ApiError> {
     let id = UserId(app.api.directory.new_id());
-    let directory = app.api.directory.create_user(record(id, body)?).await?;
+    let directory = app
+        .api
+        .directory
+        .create_user(record(id, body)?, &by)
+        .await?;
     let location = format!("{}/{id}", uri.path());
     Ok(created(location, shown(&directory, id)?))
 }
@@ -134,11 +140,12 @@ pub(crate) async fn get(
         BodyFaults, UserConflict, WriteFaults, ServerFault))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<UserId>,
     uri: Uri,
     Json(body): Json<UserBody>,
 ) -> Result<Response, ApiError> {
-    let (directory, effect) = app.api.directory.put_user(record(id, body)?).await?;
+    let (directory, effect) = app.api.directory.put_user(record(id, body)?, &by).await?;
     let view = shown(&directory, id)?;
     Ok(match effect {
         Effect::Created => created(uri.path().to_owned(), view),
@@ -152,9 +159,10 @@ pub(crate) async fn put(
     responses((status = 204, description = "Deleted"), UserIdFaults, WriteFaults, ServerFault))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<UserId>,
 ) -> Result<StatusCode, ApiError> {
-    app.api.directory.remove_user(id).await?;
+    app.api.directory.remove_user(id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

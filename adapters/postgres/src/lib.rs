@@ -1,4 +1,4 @@
-//! Directory and idempotency keys in one PostgreSQL database, shared by any number of
+//! Directory, idempotency keys, history and audit log in one PostgreSQL database, shared by any number of
 //! processes.
 //!
 //! # How it works
@@ -21,6 +21,7 @@
 //! Of this process: an open transaction is rolled back by the server; one that was being
 //! committed is whole or not at all. Of the server: as its own `synchronous_commit` says.
 
+mod audit;
 mod directory;
 mod error;
 mod history;
@@ -44,6 +45,7 @@ use listener::{Health, Listener};
 use server::Server;
 use task::AbortOnDrop;
 
+pub use audit::PostgresAudit;
 pub use directory::PostgresDirectory;
 pub use error::ConnectError;
 pub use history::{HistoryMetrics, PostgresHistory};
@@ -85,6 +87,8 @@ pub struct Postgres {
     pub directory: Arc<PostgresDirectory>,
     /// The idempotency keys.
     pub keys: Arc<PostgresKeys>,
+    /// Who did what.
+    pub audit: Arc<PostgresAudit>,
     /// The history.
     pub history: Arc<PostgresHistory>,
     /// Its counts.
@@ -155,6 +159,7 @@ impl Postgres {
                 health.clone(),
                 ended,
             )),
+            audit: Arc::new(PostgresAudit::new(pool.clone(), clock.clone())),
             history: Arc::new(PostgresHistory::new(
                 pool.clone(),
                 clock.clone(),

@@ -11,8 +11,8 @@ use common::{
 use consumer::{domain::Lease, ports::Credentials};
 use producer::{
     domain::{
-        Command, Description, Destinations, Directory, FurtherDestination, Group, GroupName, User,
-        UserDestination, UserName,
+        Caller, Command, Description, Destinations, Directory, FurtherDestination, Group,
+        GroupName, User, UserDestination, UserName,
     },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
@@ -48,11 +48,17 @@ impl DirectoryStore for SqliteDirectory {
         self.published.load_full()
     }
 
-    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError> {
+    async fn execute(
+        &self,
+        commands: Vec<Command>,
+        mode: Mode,
+        by: &Caller,
+    ) -> Result<Executed, StoreError> {
         let ended = || StoreError::Failed("the store is closed".into());
         let answer = self.commands.send(|reply| writer::Command::Directory {
             commands,
             mode,
+            by: by.clone(),
             reply,
         });
         answer.ok_or_else(ended)?.await.map_err(|_| ended())?

@@ -26,6 +26,7 @@
 //! for. Outcomes among them are forgotten and those deliveries are sent again.
 
 mod api_tokens;
+mod audit;
 mod backup;
 mod control;
 mod directory;
@@ -53,6 +54,7 @@ use tokio::sync::watch;
 use feed::Feed;
 use sending::Sending;
 
+pub use audit::SqliteAudit;
 pub use backup::{backup, read_directory};
 pub use control::SqliteControl;
 pub use directory::SqliteDirectory;
@@ -102,6 +104,8 @@ pub struct Store {
     pub queue: Arc<SqliteQueue>,
     /// What became of alerts.
     pub history: Arc<SqliteHistory>,
+    /// Who did what.
+    pub audit: Arc<SqliteAudit>,
     /// What a person can do about them.
     pub control: Arc<SqliteControl>,
     /// What the store counts.
@@ -155,6 +159,7 @@ impl Store {
                 writer.commands(),
                 sending,
             )),
+            audit: Arc::new(SqliteAudit::new(history.clone(), writer.commands())),
             control: Arc::new(SqliteControl::new(history.clone(), writer.commands())),
             history,
             metrics,

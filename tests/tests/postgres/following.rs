@@ -8,7 +8,7 @@ use consumer::{
     ports::Credentials,
 };
 use producer::{
-    domain::{Command, Directory, DirectoryError},
+    domain::{Caller, Command, Directory, DirectoryError},
     ports::{DirectoryStore, Mode, StoreError},
 };
 
@@ -86,7 +86,12 @@ async fn of_many_processes_that_create_one_name_at_once_one_does() {
     for (n, store) in (1_u128..).zip(&stores) {
         let directory = store.directory.clone();
         let create = vec![put_user(n, "ann")];
-        calls.spawn(async move { directory.execute(create, Mode::Commit).await.is_ok() });
+        calls.spawn(async move {
+            directory
+                .execute(create, Mode::Commit, &Caller::LOCAL)
+                .await
+                .is_ok()
+        });
     }
     let done = calls.join_all().await;
     assert_eq!(done.iter().filter(|done| **done).count(), 1);
@@ -231,7 +236,12 @@ async fn one_call_that_fails_fails_alone() {
             format!("user{n}")
         };
         let (directory, put) = (store.directory.clone(), vec![put_user(n, &name)]);
-        calls.spawn(async move { (n, directory.execute(put, Mode::Commit).await) });
+        calls.spawn(async move {
+            (
+                n,
+                directory.execute(put, Mode::Commit, &Caller::LOCAL).await,
+            )
+        });
     }
     for (n, answer) in calls.join_all().await {
         assert_eq!(answer.is_err(), n == 7, "{n}: {answer:?}");
@@ -254,7 +264,9 @@ async fn a_late_commit_is_not_missed_by_who_has_followed_further() {
     let directory = other.directory.clone();
     let later = tokio::spawn(async move {
         let rename = vec![put_user(2, "later")];
-        directory.execute(rename, Mode::Commit).await
+        directory
+            .execute(rename, Mode::Commit, &Caller::LOCAL)
+            .await
     });
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     until_so("the later one to wait", || database.sql(waiting) == "1").await;

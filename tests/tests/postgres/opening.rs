@@ -38,7 +38,7 @@ async fn of_ten_that_start_at_once_one_migrates_and_all_go_on() {
     let stores = starts.join_all().await;
     assert_eq!(stores.len(), 10);
     let migrations = "SELECT version FROM refinery_schema_history ORDER BY version";
-    assert_eq!(database.sql(migrations), "1\n2\n3\n4");
+    assert_eq!(database.sql(migrations), "1\n2\n3\n4\n5");
     execute(&stores[0], vec![put_user(1, "ann")]).await.unwrap();
 }
 
@@ -209,4 +209,22 @@ async fn while_it_waits_there_is_a_line_a_second_that_says_for_what() {
         assert!(line.contains("waiting for PostgreSQL"), "{line}");
     }
     assert!(!text.contains("secret"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_can_be_neither_changed_nor_shortened() {
+    let database = Database::new();
+    let store = database.connect().await;
+    execute(&store, vec![put_user(1, "ann")]).await.unwrap();
+    let session = database.session().await;
+    for statement in [
+        "UPDATE audit SET who = 'nobody'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+    ] {
+        let refusal = session.batch_execute(statement).await.unwrap_err();
+        let said = refusal.as_db_error().unwrap().message();
+        assert!(said.contains("audit log"), "{said}");
+    }
+    assert_eq!(database.sql("SELECT who FROM audit"), "local");
 }

@@ -2,7 +2,7 @@
 
 use common::AlertId;
 use producer::{
-    domain::Command,
+    domain::{Caller, Command},
     ports::{Claim, DirectoryStore, IdempotencyKey, IdempotencyKeys, KeysError, Mode, StoreError},
 };
 use tests::services;
@@ -113,7 +113,7 @@ async fn of_a_thousand_who_ask_while_it_says_nothing_all_are_refused_and_none_la
     let mut calls = tokio::task::JoinSet::new();
     for n in 0..1000 {
         let (directory, put) = (store.directory.clone(), vec![put_user(n, "ann")]);
-        calls.spawn(async move { directory.execute(put, Mode::Commit).await });
+        calls.spawn(async move { directory.execute(put, Mode::Commit, &Caller::LOCAL).await });
     }
     for answer in calls.join_all().await {
         assert!(is_unwritable(&answer), "{answer:?}");

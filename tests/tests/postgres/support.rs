@@ -12,7 +12,7 @@ use common::{GroupId, SystemClock, UserId};
 use postgres::{DatabaseUrl, Postgres, Settings};
 use producer::{
     domain::{
-        Address, Command, Description, Directory, GroupName, GroupRecord, Token, UserName,
+        Address, Caller, Command, Description, Directory, GroupName, GroupRecord, Token, UserName,
         UserRecord,
     },
     ports::{DirectoryStore, Executed, Mode, StoreError},
@@ -71,7 +71,10 @@ pub(crate) async fn execute(
     store: &Postgres,
     commands: Vec<Command>,
 ) -> Result<Executed, StoreError> {
-    store.directory.execute(commands, Mode::Commit).await
+    store
+        .directory
+        .execute(commands, Mode::Commit, &Caller::LOCAL)
+        .await
 }
 
 /// Waits until the store's directory is as `is_so` says.

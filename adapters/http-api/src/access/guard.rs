@@ -1,10 +1,10 @@
 //! Admitting requests.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    http::{Extensions, HeaderMap, header},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{Extensions, HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -124,6 +124,17 @@ pub(crate) async fn admit(
         response.extensions_mut().insert(LoggedToken(token));
     }
     response
+}
+
+/// The caller, for a handler that says who asked.
+pub(crate) struct By(pub(crate) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(caller(&parts.extensions)))
+    }
 }
 
 /// Who [`admit`] found to call.

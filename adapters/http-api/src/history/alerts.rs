@@ -14,10 +14,11 @@ use super::{
     views::{self, AlertDetailView, AlertView, Part},
 };
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{Params, PathId},
-    openapi::{AlertIdFaults, FilterFaults, ServerFault, StoreFaults},
+    openapi::{AlertIdFaults, FilterFaults, HistoryAway, ServerFault, StoreFaults},
     router::App,
 };
 
@@ -49,7 +50,7 @@ struct CancelRequestedView {
 #[utoipa::path(get, path = "/v1/alerts", tag = "history", operation_id = "listAlerts",
     params(AlertParams),
     responses((status = 200, description = "A page", body = Envelope<Part<AlertView>>),
-        FilterFaults, ServerFault))]
+        FilterFaults, HistoryAway, ServerFault))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Params(params): Params<AlertParams>,
@@ -69,7 +70,7 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/v1/alerts/{id}", tag = "history", operation_id = "getAlert",
     params(("id" = Uuid, Path, description = "The alert's id"), PartParams),
     responses((status = 200, description = "The alert", body = Envelope<AlertDetailView>),
-        AlertIdFaults, ServerFault))]
+        AlertIdFaults, HistoryAway, ServerFault))]
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     PathId(id): PathId<AlertId>,
@@ -102,9 +103,10 @@ pub(crate) async fn get(
         AlertIdFaults, StoreFaults, ServerFault))]
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<AlertId>,
 ) -> Result<Response, ApiError> {
-    let cancelled = app.api.control.cancel(id).await?;
+    let cancelled = app.api.orders.cancel(id, &by).await?;
     Ok(match cancelled.ok_or(ApiError::NO_ALERT)? {
         Cancelled::Done { cancelled, sending } => {
             answer(StatusCode::OK, CancelledView { cancelled, sending })

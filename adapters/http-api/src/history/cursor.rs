@@ -16,6 +16,7 @@ enum List {
     Deliveries = b'd' as isize,
     Places = b'p' as isize,
     Destinations = b's' as isize,
+    Audit = b'l' as isize,
 }
 
 /// Where the list of alerts goes on.
@@ -58,6 +59,15 @@ pub(super) fn place(text: Option<&str>) -> Result<Option<DeliveryPlace>, ApiErro
     }))
 }
 
+/// Where the audit log goes on.
+pub(crate) fn of_audit(sequence: u64) -> String {
+    encode(List::Audit, &sequence.to_be_bytes())
+}
+
+pub(crate) fn audit(text: Option<&str>) -> Result<Option<u64>, ApiError> {
+    decode(List::Audit, text).map(|bytes| bytes.map(u64::from_be_bytes))
+}
+
 /// Where the list of destinations goes on.
 pub(crate) fn of_destination(id: DestinationId) -> String {
     encode(List::Destinations, &id.0.to_be_bytes())
@@ -76,6 +86,7 @@ pub(crate) fn reads_back(text: &str) {
         deliveries(Some(text)).ok().flatten().map(of_deliveries),
         place(Some(text)).ok().flatten().map(of_place),
         destination(Some(text)).ok().flatten().map(of_destination),
+        audit(Some(text)).ok().flatten().map(of_audit),
     ];
     let read = written.iter().flatten();
     assert!(read.clone().all(|written| written == text));

@@ -11,10 +11,11 @@ use super::{
     views::{self, DeliveryDetailView, Part},
 };
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{Params, PathId},
-    openapi::{DeadLetterIdFaults, FilterFaults, ServerFault, StoreFaults},
+    openapi::{DeadLetterIdFaults, FilterFaults, HistoryAway, ServerFault, StoreFaults},
     router::App,
 };
 
@@ -26,7 +27,7 @@ const MOST: usize = 1_000;
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "history", operation_id = "listDeadLetters",
     params(DeadLetterParams),
     responses((status = 200, description = "A page", body = Envelope<Part<DeliveryDetailView>>),
-        FilterFaults, ServerFault))]
+        FilterFaults, HistoryAway, ServerFault))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Params(params): Params<DeadLetterParams>,
@@ -58,9 +59,10 @@ pub(crate) async fn list(
         DeadLetterIdFaults, StoreFaults, ServerFault))]
 pub(crate) async fn discard(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<StatusCode, ApiError> {
-    match app.api.control.discard(id).await? {
+    match app.api.orders.discard(id, &by).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ApiError::NO_DEAD_LETTER),
     }

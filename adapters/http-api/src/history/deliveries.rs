@@ -10,10 +10,11 @@ use super::{
     views::{self, DeliveryDetailView},
 };
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::PathId,
-    openapi::{DeliveryIdFaults, ReplayConflict, ReplayFaults, ServerFault},
+    openapi::{DeliveryIdFaults, HistoryAway, ReplayConflict, ReplayFaults, ServerFault},
     router::App,
 };
 
@@ -21,7 +22,7 @@ use crate::{
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "history", operation_id = "getDelivery",
     params(("id" = Uuid, Path, description = "The delivery's id")),
     responses((status = 200, description = "The delivery", body = Envelope<DeliveryDetailView>),
-        DeliveryIdFaults, ServerFault))]
+        DeliveryIdFaults, HistoryAway, ServerFault))]
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     PathId(id): PathId<DeliveryId>,
@@ -39,9 +40,10 @@ pub(crate) async fn get(
         DeliveryIdFaults, ReplayConflict, ReplayFaults, ServerFault))]
 pub(crate) async fn replay(
     State(app): State<Arc<App>>,
+    By(by): By,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<Response, ApiError> {
-    let replayed = app.api.control.replay_one(id).await?;
+    let replayed = app.api.orders.replay_one(id, &by).await?;
     let stage = replayed.ok_or(ApiError::NO_DELIVERY)?;
     Ok(answer(status(stage), shown(&app, id).await?))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::Response};
 use common::UtcMillis;
 use producer::{
-    domain::{Invalid, Place},
+    domain::{Caller, Invalid, Place},
     ports::{MAX_REPLAYED, Mode, Selection, Stage},
 };
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::{
     query::{self, refused, time},
 };
 use crate::{
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{DryRun, Json, Params, required},
@@ -88,6 +89,7 @@ struct ReplayedView {
         BodyFaults, ReplayFaults, ServerFault))]
 pub(crate) async fn dead_letters(
     State(app): State<Arc<App>>,
+    By(by): By,
     Params(dry_run): Params<DryRun>,
     Json(body): Json<DeadLettersBody>,
 ) -> Result<Response, ApiError> {
@@ -97,7 +99,7 @@ pub(crate) async fn dead_letters(
         body.since.as_deref(),
     )?;
     let selection = Selection::DeadLetters(filter);
-    replay(&app, selection, body.cursor, body.limit, &dry_run).await
+    replay(&app, selection, body.cursor, body.limit, &dry_run, &by).await
 }
 
 /// Replays all that went to one place within a time and has ended, delivered or
@@ -110,6 +112,7 @@ pub(crate) async fn dead_letters(
         BodyFaults, ReplayFaults, ServerFault))]
 pub(crate) async fn alerts(
     State(app): State<Arc<App>>,
+    By(by): By,
     Params(dry_run): Params<DryRun>,
     Json(body): Json<DestinationBody>,
 ) -> Result<Response, ApiError> {
@@ -132,7 +135,7 @@ pub(crate) async fn alerts(
         since,
         until,
     };
-    replay(&app, selection, body.cursor, body.limit, &dry_run).await
+    replay(&app, selection, body.cursor, body.limit, &dry_run, &by).await
 }
 
 async fn replay(
@@ -141,6 +144,7 @@ async fn replay(
     cursor: Option<String>,
     limit: Option<u32>,
     dry_run: &DryRun,
+    by: &Caller,
 ) -> Result<Response, ApiError> {
     let mode = match dry_run.is_asked()? {
         true => Mode::DryRun,
@@ -149,8 +153,8 @@ async fn replay(
     let before = cursor::place(cursor.as_deref())?;
     let limit = limit.map(|limit| limit.to_string());
     let limit = query::limit(limit.as_deref(), MAX_REPLAYED, MAX_REPLAYED)?;
-    let control = &app.api.control;
-    let replayed = control.replay(selection, before, limit, mode).await?;
+    let orders = &app.api.orders;
+    let replayed = orders.replay(selection, before, limit, mode, by).await?;
     let view = ReplayedView {
         count: replayed.count,
         next_cursor: replayed.next.map(cursor::of_place),

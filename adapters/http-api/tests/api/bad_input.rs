@@ -86,7 +86,8 @@ async fn a_length_that_is_no_number_and_an_encoding_that_is_not_chunked_are_400(
         "transfer-encoding: chunked, gzip",
         "transfer-encoding: xchunked",
     ] {
-        let request = format!("POST /v1/alerts HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n{HIDDEN}");
+        let request =
+            format!("POST /v1/alerts HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n{HIDDEN}");
         let answers = all_answers(&server, &request).await;
         assert!(answers.starts_with("HTTP/1.1 4"), "{header}: {answers}");
         assert_eq!(
@@ -175,7 +176,10 @@ async fn a_head_beyond_64_kib_or_100_headers_is_431() {
 #[tokio::test]
 async fn a_path_beyond_64_kib_is_refused() {
     let server = start(patient()).await;
-    let request = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(70 << 10));
+    let request = format!(
+        "GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "a".repeat(70 << 10)
+    );
     let status = status(&server, &request).await;
     assert!(status == 414 || status == 431, "{status}");
 }
@@ -230,7 +234,10 @@ async fn a_compressed_body_is_415_and_says_that_none_will_do() {
         assert_eq!(body["errorCode"], "UNSUPPORTED_CONTENT_ENCODING");
     }
     let mut stream = server.connect().await;
-    let plain = alert_request(ALERT).replace("host: localhost", "host: localhost\r\ncontent-encoding: identity");
+    let plain = alert_request(ALERT).replace(
+        "host: localhost",
+        "host: localhost\r\ncontent-encoding: identity",
+    );
     let (head, _) = post(&mut stream, &plain).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
 }
@@ -293,8 +300,9 @@ async fn a_transaction_id_that_could_forge_a_log_line_is_replaced() {
         assert!(given.parse::<uuid::Uuid>().is_ok(), "{bad:?}: {given}");
     }
     long.pop();
-    let request =
-        format!("GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-global-transaction-id: {long}\r\n\r\n");
+    let request = format!(
+        "GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-global-transaction-id: {long}\r\n\r\n"
+    );
     let mut stream = server.connect().await;
     stream.write_all(request.as_bytes()).await.unwrap();
     assert!(read_answer(&mut stream).await.0.contains(&long));

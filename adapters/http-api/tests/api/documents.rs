@@ -50,10 +50,11 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     GET /health/live: 200 500
     GET /health/ready: 200 500 503
     GET /metrics: 200 401 429 500
-    GET /v1/alerts: 200 400 401 403 429 500
-    GET /v1/alerts/{id}: 200 400 401 403 404 429 500
-    GET /v1/dead-letters: 200 400 401 403 429 500
-    GET /v1/deliveries/{id}: 200 400 401 403 404 429 500
+    GET /v1/alerts: 200 400 401 403 429 500 503
+    GET /v1/alerts/{id}: 200 400 401 403 404 429 500 503
+    GET /v1/audit: 200 400 401 403 429 500 503
+    GET /v1/dead-letters: 200 400 401 403 429 500 503
+    GET /v1/deliveries/{id}: 200 400 401 403 404 429 500 503
     GET /v1/destinations: 200 400 401 403 429 500 503
     GET /v1/directory: 200 401 403 429 500
     GET /v1/events: 200 400 401 403 429 500 503

@@ -34,7 +34,7 @@ use common::{Clock, Credential};
 use consumer::{domain::Lease, ports::Credentials};
 use deadpool_postgres::Pool;
 use producer::{
-    domain::{Command, Directory},
+    domain::{Caller, Command, Directory},
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
@@ -124,12 +124,18 @@ impl DirectoryStore for PostgresDirectory {
         self.published.snapshot()
     }
 
-    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError> {
+    async fn execute(
+        &self,
+        commands: Vec<Command>,
+        mode: Mode,
+        by: &Caller,
+    ) -> Result<Executed, StoreError> {
         let (reply, answer) = oneshot::channel();
         let ended = || StoreError::Failed("the store is closed".into());
         let asked = self.asks.send(Ask {
             commands,
             mode,
+            by: by.clone(),
             reply,
         });
         asked.map_err(|_| ended())?;

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use common::{ApiTokenId, Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
 use producer::{
     domain::{
-        ApiToken, Change, Command, Destinations, Directory, DirectoryError, Effect,
-        FurtherDestination, Group, GroupRecord, NewCredential, SavedDestination, User,
-        UserDestination, UserRecord,
+        ApiToken, AuditRecord, Caller, Change, Command, Deed, Destinations, Directory,
+        DirectoryError, Effect, FurtherDestination, Group, GroupRecord, NewCredential,
+        SavedDestination, User, UserDestination, UserRecord,
     },
     ports::Mode,
 };
@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) after: Directory,
     /// Whom and what they touched.
     pub(super) touched: Touched,
+    /// What the audit log is told of them.
+    pub(super) audit: Vec<AuditRecord>,
     pub(super) now: UtcMillis,
 }
 
@@ -46,6 +48,7 @@ impl Plan {
         Self {
             after: before.clone(),
             touched: Touched::default(),
+            audit: Vec::new(),
             now,
         }
     }
@@ -56,6 +59,7 @@ impl Plan {
         &mut self,
         commands: &[Command],
         mode: Mode,
+        by: &Caller,
     ) -> Result<Judged, Vec<(usize, DirectoryError)>> {
         let mut attempt = Plan::new(&self.after, self.now);
         let mut effects = Vec::with_capacity(commands.len());
@@ -77,6 +81,10 @@ impl Plan {
         let tried = match mode {
             Mode::DryRun => Some(attempt.after),
             Mode::Commit => {
+                if let Some(deed) = Deed::of(&self.after, commands, &effects) {
+                    let by = by.clone();
+                    self.audit.push(AuditRecord { by, deed });
+                }
                 self.after = attempt.after;
                 self.touched.add(attempt.touched);
                 None

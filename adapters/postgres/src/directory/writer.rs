@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use common::Clock;
 use deadpool_postgres::{Client, Pool, Transaction};
 use producer::{
-    domain::Command,
+    domain::{Caller, Command},
     ports::{Executed, Mode, StoreError},
 };
 use tokio::{
@@ -21,7 +21,10 @@ use super::{
     plan::{Judged, Plan},
     write::write,
 };
-use crate::error::{Failure, NO_ANSWER};
+use crate::{
+    audit,
+    error::{Failure, NO_ANSWER},
+};
 
 /// How long a transaction may take up to its commit, and what each command more allows
 /// it. Far beyond what a database that works ever takes.
@@ -40,6 +43,7 @@ const AT_ONCE: usize = 256;
 pub(super) struct Ask {
     pub(super) commands: Vec<Command>,
     pub(super) mode: Mode,
+    pub(super) by: Caller,
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
@@ -130,7 +134,9 @@ impl Writer {
         let turn = self.published.turn().await;
         let before = up_to_date(&transaction, &turn).await?;
         let mut plan = Plan::new(&before.directory, self.clock.now().utc);
-        let judged = asks.iter().map(|ask| plan.judge(&ask.commands, ask.mode));
+        let judged = asks
+            .iter()
+            .map(|ask| plan.judge(&ask.commands, ask.mode, &ask.by));
         let judged: Vec<_> = judged.collect();
         let after = written(&transaction, &before, &plan).await?;
         let answers = judged.into_iter().map(|judged| {
@@ -225,6 +231,9 @@ async fn written(
     plan: &Plan,
 ) -> Result<State, Failure> {
     let rows = write(transaction, &before.directory, plan).await?;
+    for record in &plan.audit {
+        audit::append_within(transaction, record, plan.now).await?;
+    }
     match catch_up(transaction, before).await? {
         Some(after) => Ok(after),
         // Nothing was asked for but what is so, or each change was taken back by another.

@@ -55,8 +55,8 @@ struct Shared {
 
 /// A connection, and what only this process knows.
 #[derive(Clone, Copy)]
-struct View<'a> {
-    connection: &'a Connection,
+pub(crate) struct View<'a> {
+    pub(crate) connection: &'a Connection,
     sending: &'a Sending,
 }
 
@@ -106,7 +106,7 @@ impl SqliteHistory {
     }
 
     /// Runs `read` where it may wait for the disk.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(View<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, HistoryError> {

@@ -6,7 +6,7 @@ use consumer::{
     ports::{DeliveryQueue, Received},
 };
 use producer::{
-    domain::resolve,
+    domain::{Caller, resolve},
     ports::{AlertQueue, DirectoryStore, Mode},
 };
 
@@ -21,7 +21,11 @@ use crate::{
 async fn store_with(folder: &Path, count: usize) -> Store {
     let store = Store::open(settings(folder), Arc::new(FakeClock::default())).unwrap();
     let users = vec![put_user(1, "channel1", "token1")];
-    let executed = store.directory.execute(users, Mode::Commit).await.unwrap();
+    let executed = store
+        .directory
+        .execute(users, Mode::Commit, &Caller::LOCAL)
+        .await
+        .unwrap();
     for _ in 0..count {
         let found = resolve(&executed.directory, &["@all".into()]);
         let accepted = alert(Normal, UtcMillis(0), found.deliveries);
@@ -55,7 +59,10 @@ async fn a_read_ends_at_the_last_commit_that_it_was_told_of() {
 async fn store_to_three(folder: &Path, count: usize) -> Store {
     let store = Store::open(settings(folder), Arc::new(FakeClock::default())).unwrap();
     let users = (1..=3).map(|n| put_user(n, &format!("channel{n}"), "token"));
-    let executed = store.directory.execute(users.collect(), Mode::Commit).await;
+    let executed = store
+        .directory
+        .execute(users.collect(), Mode::Commit, &Caller::LOCAL)
+        .await;
     executed.unwrap();
     for _ in 0..count {
         let deliveries = (1..=3).map(|n| delivery(n, 1)).collect();
@@ -154,12 +161,20 @@ async fn what_is_read_shares_destination_and_credential_with_the_directory() {
 
     // It was accepted for the channel and with the token of then.
     let users = vec![put_user(1, "channel1", "token2")];
-    store.directory.execute(users, Mode::Commit).await.unwrap();
+    store
+        .directory
+        .execute(users, Mode::Commit, &Caller::LOCAL)
+        .await
+        .unwrap();
     let lease = unpark().await.unwrap().remove(0);
     assert_eq!(lease.credential.id, all[0].credential.id);
     assert_eq!(lease.credential.secret.expose(), "token1");
     let users = vec![put_user(1, "channel2", "token2")];
-    store.directory.execute(users, Mode::Commit).await.unwrap();
+    store
+        .directory
+        .execute(users, Mode::Commit, &Caller::LOCAL)
+        .await
+        .unwrap();
     let lease = unpark().await.unwrap().remove(0);
     assert_eq!(&*lease.destination.address, "channel1");
     store.close();

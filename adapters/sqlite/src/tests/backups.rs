@@ -10,7 +10,7 @@ use std::{
 
 use common::{Severity::Normal, UtcMillis};
 use producer::{
-    domain::resolve,
+    domain::{Caller, resolve},
     ports::{AlertQueue, DirectoryStore, Mode},
 };
 use rusqlite::Connection;
@@ -25,7 +25,10 @@ use crate::{
 async fn store_with_users(path: &Path, count: u128) -> Store {
     let store = Store::open(settings(path), Arc::new(FakeClock::default())).unwrap();
     let users = (1..=count).map(|n| put_user(n, &format!("channel{n}"), &format!("token{n}")));
-    let executed = store.directory.execute(users.collect(), Mode::Commit).await;
+    let executed = store
+        .directory
+        .execute(users.collect(), Mode::Commit, &Caller::LOCAL)
+        .await;
     executed.unwrap();
     store
 }

@@ -8,7 +8,7 @@ use consumer::{
     ports::{Credentials, DeliveryQueue, Received},
 };
 use producer::{
-    domain::{Command, DestinationRecord, Place, resolve},
+    domain::{Caller, Command, DestinationRecord, Place, resolve},
     ports::{AlertQueue, DirectoryStore, Mode},
 };
 
@@ -32,7 +32,10 @@ impl Rig {
         let clock = Arc::new(FakeClock::default());
         let store = Store::open(settings(folder.path()), clock).unwrap();
         let users = (1..=count).map(|n| put_user(n, "channel1", "token1"));
-        let executed = store.directory.execute(users.collect(), Mode::Commit).await;
+        let executed = store
+            .directory
+            .execute(users.collect(), Mode::Commit, &Caller::LOCAL)
+            .await;
         let targets = ["@user1".into(), "@user2".into()];
         let found = resolve(&executed.unwrap().directory, &targets);
         assert_eq!(found.deliveries.len(), 1);
@@ -54,7 +57,7 @@ impl Rig {
         let executed = self
             .store
             .directory
-            .execute(vec![command], Mode::Commit)
+            .execute(vec![command], Mode::Commit, &Caller::LOCAL)
             .await;
         executed.unwrap();
         self

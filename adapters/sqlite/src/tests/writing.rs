@@ -12,7 +12,7 @@ use consumer::{
     ports::{DeliveryQueue, QueueError, Received},
 };
 use producer::{
-    domain::resolve,
+    domain::{Caller, resolve},
     ports::{AcceptError, Acceptance, AlertQueue, DirectoryStore, Mode, StoreError},
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -47,7 +47,10 @@ impl Rig {
         };
         let store = Store::open_with(room, settings, clock.clone()).unwrap();
         let users = (1..=users).map(|n| put_user(n, &format!("channel{n}"), &format!("token{n}")));
-        let executed = store.directory.execute(users.collect(), Mode::Commit).await;
+        let executed = store
+            .directory
+            .execute(users.collect(), Mode::Commit, &Caller::LOCAL)
+            .await;
         executed.unwrap();
         Self {
             store,
@@ -147,7 +150,7 @@ async fn one_command_that_fails_harms_no_other_that_shares_its_commit() {
     let directory = &rig.store.directory;
     let first = rig.alert(Normal);
     let expected = [first.alert.id];
-    let put = |n| directory.execute(vec![put_user(n, "c", "t")], Mode::Commit);
+    let put = |n| directory.execute(vec![put_user(n, "c", "t")], Mode::Commit, &Caller::LOCAL);
     // All are sent when each has been polled once, in this order; then the writer
     // may go on.
     let released = async { beside.execute_batch("ROLLBACK").unwrap() };
@@ -298,7 +301,9 @@ async fn after_a_close_every_call_says_so() {
     assert!(matches!(refused, Err(QueueError::Closed)), "{refused:?}");
     let refused = queue.receive(1).await;
     assert!(matches!(refused, Err(QueueError::Closed)), "{refused:?}");
-    let refused = directory.execute(vec![], Mode::Commit).await;
+    let refused = directory
+        .execute(vec![], Mode::Commit, &Caller::LOCAL)
+        .await;
     assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
 }
 

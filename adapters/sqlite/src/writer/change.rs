@@ -8,16 +8,23 @@ use common::{
 };
 use producer::{
     domain::{
-        ApiToken, ApiTokenRecord, Change, Command, Destinations, Directory, DirectoryError, Effect,
-        FurtherDestination, Group, GroupRecord, NewCredential, SavedDestination, User,
-        UserDestination, UserRecord,
+        ApiToken, ApiTokenRecord, AuditRecord, Caller, Change, Command, Deed, Destinations,
+        Directory, DirectoryError, Effect, FurtherDestination, Group, GroupRecord, NewCredential,
+        SavedDestination, User, UserDestination, UserRecord,
     },
     ports::{Executed, Mode, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{current, retired::retire};
-use crate::{api_tokens, directory::Published};
+use crate::{api_tokens, audit, directory::Published};
+
+/// What the directory is asked for, all or none.
+pub(super) struct Call<'a> {
+    pub(super) commands: &'a [Command],
+    pub(super) mode: Mode,
+    pub(super) by: &'a Caller,
+}
 
 pub(super) struct Changer {
     published: Arc<Published>,
@@ -49,18 +56,17 @@ impl Changer {
         }
     }
 
-    /// Carries out `commands` within the transaction, all or none.
+    /// Carries out a call within the transaction, and writes down who made it.
     pub(super) fn execute(
         &mut self,
         transaction: &Transaction<'_>,
-        commands: &[Command],
-        mode: Mode,
+        call: Call<'_>,
         now: UtcMillis,
     ) -> Result<Result<Executed, StoreError>, rusqlite::Error> {
-        let mut directory = self
-            .working
-            .clone()
-            .unwrap_or_else(|| current(&self.published));
+        let Call { commands, mode, by } = call;
+        let before = self.working.clone();
+        let before = before.unwrap_or_else(|| current(&self.published));
+        let mut directory = before.clone();
         let tables = Tables {
             transaction,
             now,
@@ -71,6 +77,11 @@ impl Changer {
         if carried_out.is_err() || mode == Mode::DryRun {
             transaction.execute_batch("ROLLBACK TO directory; RELEASE directory")?;
         } else {
+            let deed = carried_out.as_ref().ok();
+            if let Some(deed) = deed.and_then(|effects| Deed::of(&before, commands, effects)) {
+                let by = by.clone();
+                audit::append(transaction, &AuditRecord { by, deed }, now)?;
+            }
             transaction.execute_batch("RELEASE directory")?;
             self.working = Some(directory.clone());
         }

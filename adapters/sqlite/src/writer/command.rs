@@ -8,7 +8,7 @@ use consumer::{
 };
 use producer::{
     domain,
-    ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
+    ports::{AcceptError, Acceptance, AuditError, Executed, IdempotencyKey, Mode, StoreError},
 };
 use tokio::sync::oneshot;
 
@@ -34,9 +34,14 @@ pub(crate) enum Command {
     Directory {
         commands: Vec<domain::Command>,
         mode: Mode,
+        by: domain::Caller,
         reply: oneshot::Sender<Result<Executed, StoreError>>,
     },
     Control(control::Task),
+    Audit {
+        record: domain::AuditRecord,
+        reply: oneshot::Sender<Result<(), AuditError>>,
+    },
     Close,
 }
 
@@ -48,6 +53,7 @@ impl Command {
             Self::Settle { settlements, .. } => ROW * settlements.len(),
             Self::Directory { commands, .. } => ROW * commands.len(),
             Self::Control(_) => CONTROL,
+            Self::Audit { .. } => ROW,
             Self::Close => 0,
         }
     }
@@ -108,6 +114,13 @@ pub(super) fn refuse(command: Command, failure: &WriteFailure) {
             }));
         }
         Command::Control(task) => control::refuse(task, failure),
+        Command::Audit { reply, .. } => {
+            let _ = reply.send(Err(match failure {
+                WriteFailure::Unwritable(_) => AuditError::Unavailable(reason),
+                WriteFailure::Unknown(_) => AuditError::MaybeDone(reason),
+                WriteFailure::Failed(_) => AuditError::Failed(reason),
+            }));
+        }
         Command::Close => {}
     }
 }

@@ -24,14 +24,14 @@ use common::Clock;
 use consumer::domain::Unfolded;
 use producer::{
     domain::Directory,
-    ports::{AcceptError, Acceptance, Executed, StoreError},
+    ports::{AcceptError, Acceptance, AuditError, Executed, StoreError},
 };
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
 use self::{
     accept::Acceptor,
-    change::Changer,
+    change::{Call, Changer},
     command::{Health, refuse},
     control::Controller,
     log::Log,
@@ -43,7 +43,7 @@ pub(crate) use self::{
     command::{Command, Commands},
 };
 use crate::{
-    OpenError, Settings, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
+    OpenError, Settings, audit, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
     folder::Folder, handoff::Handoff, metrics::StoreMetrics, reader::Reader,
     reader::positions_to_leases, sending::Sending, space::Space,
 };
@@ -67,6 +67,7 @@ enum Written {
     },
     Changed(Result<Executed, StoreError>),
     Controlled(control::Done),
+    Recorded(Result<(), AuditError>),
     Nothing,
 }
 
@@ -326,8 +327,18 @@ impl Writer {
                         unfolded: settled.unfolded,
                     }
                 }
-                (Command::Directory { commands, mode, .. }, None) => {
-                    Written::Changed(self.changer.execute(&transaction, commands, *mode, now)?)
+                (
+                    Command::Directory {
+                        commands, mode, by, ..
+                    },
+                    None,
+                ) => {
+                    let call = Call {
+                        commands,
+                        mode: *mode,
+                        by,
+                    };
+                    Written::Changed(self.changer.execute(&transaction, call, now)?)
                 }
                 (Command::Directory { .. }, Some(reason)) => {
                     Written::Changed(Err(StoreError::Unwritable(reason.clone())))
@@ -340,6 +351,13 @@ impl Writer {
                     self.trimmer.begun(),
                     &mut self.feed,
                 )?),
+                (Command::Audit { record, .. }, None) => {
+                    audit::append(&transaction, record, now)?;
+                    Written::Recorded(Ok(()))
+                }
+                (Command::Audit { .. }, Some(reason)) => {
+                    Written::Recorded(Err(AuditError::Unavailable(reason.clone())))
+                }
                 (Command::Close, _) => Written::Nothing,
             });
         }
@@ -395,6 +413,9 @@ impl Writer {
                 self.controller.settled(&settlements);
                 self.metrics.open_deliveries.dec_by(ended as i64);
                 let _ = reply.send(Ok(unfolded));
+            }
+            (Command::Audit { reply, .. }, Written::Recorded(answer)) => {
+                let _ = reply.send(answer);
             }
             (Command::Directory { reply, .. }, Written::Changed(answer)) => {
                 let _ = reply.send(answer);

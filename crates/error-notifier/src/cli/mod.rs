@@ -1,6 +1,7 @@
 //! What a person types: the commands, their arguments, and what they print.
 
 pub(crate) mod alert;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod dead_letter;
 pub(crate) mod destination;
@@ -151,6 +152,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: token::TokenCommand,
     },
+
+    /// List who changed what
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(audit::Audit),
 
     /// Copy a data folder to a file, consistent, while a server uses it
     #[command(after_help = backup::EXAMPLES)]

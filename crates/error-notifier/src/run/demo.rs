@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use mockup::{Arrival, Mockup, ReceivedMessage, Subscription};
 use producer::application::transfer;
+use producer::domain::Caller;
 use producer::ports::{DirectoryStore, Mode};
 
 use super::{bind, embedded::Service, run, shutdown::Shutdown};
@@ -119,7 +120,7 @@ async fn fill(directory: &dyn DirectoryStore) -> Result<(), Failure> {
     if directory.snapshot().user_count() > 0 {
         return Ok(());
     }
-    let filled = transfer::import(directory, SAMPLE, Mode::Commit).await;
+    let filled = transfer::import(directory, SAMPLE, Mode::Commit, &Caller::LOCAL).await;
     filled
         .map(drop)
         .map_err(|error| Failure::BadInput(format!("the sample directory: {error}")))

@@ -8,7 +8,7 @@ use common::{Clock, Mishaps, SystemClock};
 use consumer::application::{Dispatcher, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
 use http_api::{Access, ApiState, HttpMetrics, Readiness, ServerSettings};
-use producer::application::{Alerts, ApiTokens, DirectoryAdmin};
+use producer::application::{Alerts, ApiTokens, DirectoryAdmin, Orders};
 use producer::metrics::AlertMetrics;
 use producer::ports::DirectoryStore;
 use prometheus_client::registry::Registry;
@@ -187,7 +187,11 @@ impl Service {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.store.history.clone(),
-            control: self.store.control.clone(),
+            orders: Arc::new(Orders::new(
+                self.store.control.clone(),
+                self.store.audit.clone(),
+            )),
+            audit: self.store.audit.clone(),
             destinations: Arc::new(OfThisProcess(inspector)),
             tokens: Arc::new(ApiTokens::new(
                 self.store.directory.clone(),

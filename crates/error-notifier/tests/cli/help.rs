@@ -42,6 +42,7 @@ const COMMANDS: &[&[&str]] = &[
     &["token", "create"],
     &["token", "list"],
     &["token", "revoke"],
+    &["audit"],
     &["backup"],
     &["health"],
     &["completions"],

@@ -139,6 +139,7 @@ impl DataFolder {
             store.directory.as_ref(),
             line,
             producer::ports::Mode::Commit,
+            &producer::domain::Caller::LOCAL,
         );
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::{
     application::directory::{ChangeError, change},
     domain::{
-        ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Command, Directory, DirectoryError,
-        Grant, Invalid, TokenRefusal,
+        ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Directory,
+        DirectoryError, Grant, Invalid, TokenRefusal,
     },
     ports::{DirectoryStore, StoreError},
 };
@@ -84,7 +84,11 @@ impl ApiTokens {
     ///
     /// # Errors
     /// [`CreateTokenError`]; no token was made, unless it says that one may have been.
-    pub async fn create(&self, new: NewApiToken) -> Result<CreatedApiToken, CreateTokenError> {
+    pub async fn create(
+        &self,
+        new: NewApiToken,
+        by: &Caller,
+    ) -> Result<CreatedApiToken, CreateTokenError> {
         if let Some(expiry) = new.expires_at
             && expiry <= self.clock.now().utc
         {
@@ -102,7 +106,7 @@ impl ApiTokens {
             grant: new.grant,
             expires_at: new.expires_at,
         };
-        let (directory, _) = change(&*self.store, Command::CreateApiToken(record)).await?;
+        let (directory, _) = change(&*self.store, Command::CreateApiToken(record), by).await?;
         let token = directory.api_token(id).cloned().ok_or_else(|| {
             // Somebody deleted its row by hand before it was read back.
             ChangeError::Store(StoreError::Failed("the new token is not there".into()))
@@ -118,8 +122,8 @@ impl ApiTokens {
     ///
     /// # Errors
     /// [`ChangeError`], where there is no such token or the store could not do it.
-    pub async fn revoke(&self, id: ApiTokenId) -> Result<(), ChangeError> {
-        change(&*self.store, Command::RevokeApiToken(id))
+    pub async fn revoke(&self, id: ApiTokenId, by: &Caller) -> Result<(), ChangeError> {
+        change(&*self.store, Command::RevokeApiToken(id), by)
             .await
             .map(drop)
     }

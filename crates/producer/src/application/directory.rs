@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::{
     application::transfer::{self, ImportError, Imported},
     domain::{
-        Command, DestinationRecord, Directory, DirectoryError, Effect, GroupRecord, UserRecord,
+        Caller, Command, DestinationRecord, Directory, DirectoryError, Effect, GroupRecord,
+        UserRecord,
     },
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
@@ -24,7 +25,8 @@ pub enum ChangeError {
     Store(StoreError),
 }
 
-/// The use case: keeping users and groups. Reading is the snapshot's own.
+/// The use case: keeping users and groups. Reading is the snapshot's own. Whatever is
+/// changed stands in the audit log as done by `by`.
 pub struct DirectoryAdmin {
     store: Arc<dyn DirectoryStore>,
 }
@@ -46,8 +48,12 @@ impl DirectoryAdmin {
     }
 
     /// A new user under the record's id.
-    pub async fn create_user(&self, record: UserRecord) -> Result<Arc<Directory>, ChangeError> {
-        self.change(Command::CreateUser(record))
+    pub async fn create_user(
+        &self,
+        record: UserRecord,
+        by: &Caller,
+    ) -> Result<Arc<Directory>, ChangeError> {
+        self.change(Command::CreateUser(record), by)
             .await
             .map(|(directory, _)| directory)
     }
@@ -56,13 +62,14 @@ impl DirectoryAdmin {
     pub async fn put_user(
         &self,
         record: UserRecord,
+        by: &Caller,
     ) -> Result<(Arc<Directory>, Effect), ChangeError> {
-        self.change(Command::PutUser(record)).await
+        self.change(Command::PutUser(record), by).await
     }
 
     /// No such user any longer. What waits for them is still delivered.
-    pub async fn remove_user(&self, id: UserId) -> Result<(), ChangeError> {
-        self.change(Command::RemoveUser(id)).await.map(drop)
+    pub async fn remove_user(&self, id: UserId, by: &Caller) -> Result<(), ChangeError> {
+        self.change(Command::RemoveUser(id), by).await.map(drop)
     }
 
     /// A new destination of that user under the record's id, at that place after the
@@ -72,8 +79,9 @@ impl DirectoryAdmin {
         user: UserId,
         record: DestinationRecord,
         order: Option<usize>,
+        by: &Caller,
     ) -> Result<Arc<Directory>, ChangeError> {
-        self.change(Command::CreateDestination(user, record, order))
+        self.change(Command::CreateDestination(user, record, order), by)
             .await
             .map(|(directory, _)| directory)
     }
@@ -84,8 +92,9 @@ impl DirectoryAdmin {
         user: UserId,
         record: DestinationRecord,
         order: Option<usize>,
+        by: &Caller,
     ) -> Result<(Arc<Directory>, Effect), ChangeError> {
-        self.change(Command::PutDestination(user, record, order))
+        self.change(Command::PutDestination(user, record, order), by)
             .await
     }
 
@@ -95,15 +104,20 @@ impl DirectoryAdmin {
         &self,
         user: UserId,
         id: UserDestinationId,
+        by: &Caller,
     ) -> Result<(), ChangeError> {
-        self.change(Command::RemoveDestination(user, id))
+        self.change(Command::RemoveDestination(user, id), by)
             .await
             .map(drop)
     }
 
     /// A new group under the record's id.
-    pub async fn create_group(&self, record: GroupRecord) -> Result<Arc<Directory>, ChangeError> {
-        self.change(Command::CreateGroup(record))
+    pub async fn create_group(
+        &self,
+        record: GroupRecord,
+        by: &Caller,
+    ) -> Result<Arc<Directory>, ChangeError> {
+        self.change(Command::CreateGroup(record), by)
             .await
             .map(|(directory, _)| directory)
     }
@@ -112,35 +126,57 @@ impl DirectoryAdmin {
     pub async fn put_group(
         &self,
         record: GroupRecord,
+        by: &Caller,
     ) -> Result<(Arc<Directory>, Effect), ChangeError> {
-        self.change(Command::PutGroup(record)).await
+        self.change(Command::PutGroup(record), by).await
     }
 
     /// No such group any longer.
-    pub async fn remove_group(&self, id: GroupId) -> Result<(), ChangeError> {
-        self.change(Command::RemoveGroup(id)).await.map(drop)
+    pub async fn remove_group(&self, id: GroupId, by: &Caller) -> Result<(), ChangeError> {
+        self.change(Command::RemoveGroup(id), by).await.map(drop)
     }
 
     /// That user in that group.
-    pub async fn subscribe(&self, group: GroupId, user: UserId) -> Result<(), ChangeError> {
-        self.change(Command::Subscribe(group, user)).await.map(drop)
+    pub async fn subscribe(
+        &self,
+        group: GroupId,
+        user: UserId,
+        by: &Caller,
+    ) -> Result<(), ChangeError> {
+        self.change(Command::Subscribe(group, user), by)
+            .await
+            .map(drop)
     }
 
     /// That user no longer in that group; fine where there is no such user,
     /// group or subscription.
-    pub async fn unsubscribe(&self, group: GroupId, user: UserId) -> Result<(), ChangeError> {
-        self.change(Command::Unsubscribe(group, user))
+    pub async fn unsubscribe(
+        &self,
+        group: GroupId,
+        user: UserId,
+        by: &Caller,
+    ) -> Result<(), ChangeError> {
+        self.change(Command::Unsubscribe(group, user), by)
             .await
             .map(drop)
     }
 
     /// Brings the directory to what these lines say, as [`transfer::import`] does.
-    pub async fn import(&self, text: &str, mode: Mode) -> Result<Imported, ImportError> {
-        transfer::import(&*self.store, text, mode).await
+    pub async fn import(
+        &self,
+        text: &str,
+        mode: Mode,
+        by: &Caller,
+    ) -> Result<Imported, ImportError> {
+        transfer::import(&*self.store, text, mode, by).await
     }
 
-    async fn change(&self, command: Command) -> Result<(Arc<Directory>, Effect), ChangeError> {
-        change(&*self.store, command).await
+    async fn change(
+        &self,
+        command: Command,
+        by: &Caller,
+    ) -> Result<(Arc<Directory>, Effect), ChangeError> {
+        change(&*self.store, command, by).await
     }
 }
 
@@ -148,8 +184,9 @@ impl DirectoryAdmin {
 pub(super) async fn change(
     store: &dyn DirectoryStore,
     command: Command,
+    by: &Caller,
 ) -> Result<(Arc<Directory>, Effect), ChangeError> {
-    match store.execute(vec![command], Mode::Commit).await {
+    match store.execute(vec![command], Mode::Commit, by).await {
         Ok(Executed { directory, effects }) => Ok((
             directory,
             effects.first().copied().unwrap_or(Effect::Unchanged),

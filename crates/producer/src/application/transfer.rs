@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        Address, Command, Description, DestinationRecord, Directory, Effect, Group, GroupName,
-        GroupRecord, Invalid, Place, Token, User, UserName, UserRecord,
+        Address, Caller, Command, Description, DestinationRecord, Directory, Effect, Group,
+        GroupName, GroupRecord, Invalid, Place, Token, User, UserName, UserRecord,
     },
     ports::{DirectoryStore, Mode, StoreError},
 };
@@ -167,13 +167,14 @@ pub async fn import(
     store: &dyn DirectoryStore,
     text: &str,
     mode: Mode,
+    by: &Caller,
 ) -> Result<Imported, ImportError> {
     let (commands, lines) = parse(text).map_err(ImportError::Lines)?;
     let is_user: Vec<bool> = commands
         .iter()
         .map(|command| matches!(command, Command::PutUser(_)))
         .collect();
-    match store.execute(commands, mode).await {
+    match store.execute(commands, mode, by).await {
         Ok(executed) => Ok(count(&is_user, &executed.effects)),
         Err(StoreError::Refused(reasons)) => Err(ImportError::Lines(
             reasons

@@ -52,7 +52,7 @@ impl Caller {
     }
 }
 
-/// A token's id, `local` or `anybody`.
+/// A token's id, `local` or `anybody`: as the audit log keeps it.
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! Users, groups, targets, and the rules about them.
 
 pub mod api_token;
+pub mod audit;
 pub mod caller;
 pub mod command;
 pub mod destination;
@@ -21,6 +22,7 @@ pub use api_token::{
     ApiToken, ApiTokenHash, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Grant, MAX_API_TOKENS,
     Scope, Scopes, TokenRefusal,
 };
+pub use audit::{Action, AuditEntry, AuditRecord, Deed};
 pub use caller::{Caller, Who};
 pub use command::{Change, Command, GroupRecord, NewCredential, SavedDestination, UserRecord};
 pub use destination::{

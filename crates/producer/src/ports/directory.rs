@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::{Command, Directory, DirectoryError, Effect};
+use crate::domain::{Caller, Command, Directory, DirectoryError, Effect};
 
 /// Where the directory is kept.
 #[async_trait]
@@ -15,9 +15,17 @@ pub trait DirectoryStore: Send + Sync {
     /// Carries out `commands` in order, durably, all or none. When it answers
     /// `Ok`, [`snapshot`](Self::snapshot) has it, except in a [`Mode::DryRun`].
     ///
+    /// What they change is in the [audit log](super::AuditLog) as done by `by`, one line a
+    /// call, with the same commit.
+    ///
     /// A repeated call is judged by the directory as it then is: a put finds
     /// everything unchanged, a creation finds its id or name taken.
-    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError>;
+    async fn execute(
+        &self,
+        commands: Vec<Command>,
+        mode: Mode,
+        by: &Caller,
+    ) -> Result<Executed, StoreError>;
 }
 
 /// Whether commands are carried out or only judged.

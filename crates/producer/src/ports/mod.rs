@@ -1,5 +1,6 @@
 //! What the producer needs from the outside.
 
+mod audit;
 mod consumers;
 mod control;
 mod control_store;
@@ -11,6 +12,7 @@ mod publisher;
 mod queue;
 mod record;
 
+pub use audit::{AuditError, AuditFilter, AuditLog};
 pub use consumers::{AskError, ConsumerRequest, Consumers, ReplayRequest};
 pub use control::{
     Cancelled, Control, ControlError, MAX_REPLAYED, ReplayError, Replayed, Selection, Stage,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use producer::{
     domain::{
-        Command, DirectoryError,
+        Caller, Command, DirectoryError,
         Effect::{Created, Updated},
     },
     ports::{Mode, StoreError},
@@ -99,7 +99,9 @@ pub async fn many_changes_at_once_are_all_kept<D: DirectoryUnderTest>() {
         let port = rig.port.clone();
         let commands = vec![create_user(n, &format!("user{n}")), subscribe(1, n)];
         calls.spawn(async move {
-            port.execute(commands, Mode::Commit).await.unwrap();
+            port.execute(commands, Mode::Commit, &Caller::LOCAL)
+                .await
+                .unwrap();
             // What an answer says is done is in the snapshot.
             assert!(port.snapshot().is_member(group_id(1), user_id(n)));
         });

@@ -1,6 +1,7 @@
-//! The directory: [`DirectoryStore`].
+//! The directory: [`DirectoryStore`], and the [`AuditLog`] that it writes.
 
 mod api_tokens;
+mod audit;
 mod credentials;
 mod destinations;
 mod keeping;
@@ -10,11 +11,11 @@ mod rules;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use producer::ports::DirectoryStore;
+use producer::ports::{AuditLog, DirectoryStore};
 
 use super::ManualClock;
 
-pub use self::{api_tokens::*, credentials::*, destinations::*, keeping::*, rules::*};
+pub use self::{api_tokens::*, audit::*, credentials::*, destinations::*, keeping::*, rules::*};
 
 /// A directory that can be opened and restarted.
 #[async_trait]
@@ -27,6 +28,9 @@ pub trait DirectoryUnderTest: Send + Sync + Sized {
 
     /// The port of this run.
     fn port(&self) -> Arc<dyn DirectoryStore>;
+
+    /// Where what it does is written down.
+    fn audit(&self) -> Arc<dyn AuditLog>;
 }
 
 /// Makes a test of each behaviour that the directory's port promises.
@@ -83,6 +87,14 @@ macro_rules! directory_contract {
             a_restriction_outlives_its_groups
             the_rules_of_tokens_refuse_what_they_forbid
             a_dry_run_makes_no_token
+
+            what_is_changed_is_on_record_with_who_and_from_where
+            what_changes_nothing_is_not_on_record
+            an_import_is_one_line
+            what_else_is_appended_stands_among_the_changes
+            the_log_is_read_from_its_end_in_pages
+            the_log_is_read_by_time_and_by_whom
+            the_log_outlives_the_process
         }
     };
 }

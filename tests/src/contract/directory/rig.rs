@@ -5,10 +5,10 @@ use std::sync::Arc;
 use common::{CredentialId, GroupId, UserDestinationId, UserId, UtcMillis};
 use producer::{
     domain::{
-        Address, Command, Description, DestinationRecord, Directory, Effect, GroupName,
+        Address, Caller, Command, Description, DestinationRecord, Directory, Effect, GroupName,
         GroupRecord, Place, Token, User, UserName, UserRecord,
     },
-    ports::{DirectoryStore, Executed, Mode, StoreError},
+    ports::{AuditLog, DirectoryStore, Executed, Mode, StoreError},
 };
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use super::{DirectoryUnderTest, ManualClock};
 pub(super) struct Rig<D> {
     directory: D,
     pub(super) port: Arc<dyn DirectoryStore>,
+    pub(super) audit: Arc<dyn AuditLog>,
     pub(super) clock: Arc<ManualClock>,
 }
 
@@ -27,6 +28,7 @@ impl<D: DirectoryUnderTest> Rig<D> {
         let directory = D::open(clock.clone()).await;
         Self {
             port: directory.port(),
+            audit: directory.audit(),
             directory,
             clock,
         }
@@ -46,10 +48,11 @@ impl<D: DirectoryUnderTest> Rig<D> {
     }
 
     pub(super) async fn restart(self) -> Self {
-        drop(self.port);
+        drop((self.port, self.audit));
         let directory = self.directory.restart().await;
         Self {
             port: directory.port(),
+            audit: directory.audit(),
             directory,
             ..self
         }
@@ -60,7 +63,7 @@ impl<D: DirectoryUnderTest> Rig<D> {
         commands: Vec<Command>,
         mode: Mode,
     ) -> Result<Executed, StoreError> {
-        self.port.execute(commands, mode).await
+        self.port.execute(commands, mode, &Caller::LOCAL).await
     }
 
     pub(super) async fn commit(&self, commands: Vec<Command>) -> Vec<Effect> {

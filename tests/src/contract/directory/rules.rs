@@ -2,7 +2,7 @@
 
 use producer::{
     domain::{
-        Command, DirectoryError,
+        Caller, Command, DirectoryError,
         Effect::{Created, Unchanged, Updated},
     },
     ports::{Mode, StoreError},
@@ -197,7 +197,10 @@ pub async fn of_many_creations_of_one_name_at_once_one_is_made<D: DirectoryUnder
     for n in 1..=50 {
         let port = rig.port.clone();
         let command = create_user(n, "ann");
-        calls.spawn(async move { port.execute(vec![command], Mode::Commit).await });
+        calls.spawn(async move {
+            port.execute(vec![command], Mode::Commit, &Caller::LOCAL)
+                .await
+        });
     }
     let answers = calls.join_all().await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);

@@ -11,7 +11,7 @@ use consumer::{
     ports::Received,
 };
 use producer::{
-    domain::{Address, Command, Token, User, UserName, UserRecord},
+    domain::{Address, Caller, Command, Token, User, UserName, UserRecord},
     ports::{
         Acceptance, AlertDetail, AlertFilter, AlertPage, Cancelled, Control, DeadLetterFilter,
         DeliveryRecord, DeliveryState, EventId, Events, History, Mode,
@@ -60,7 +60,11 @@ impl<S: HistoryUnderTest> Rig<S> {
     }
 
     pub(super) async fn change(&self, commands: Vec<Command>) {
-        let executed = self.ports.queue.directory.execute(commands, Mode::Commit);
+        let executed = self
+            .ports
+            .queue
+            .directory
+            .execute(commands, Mode::Commit, &Caller::LOCAL);
         executed.await.unwrap();
     }
 

@@ -10,7 +10,7 @@ use consumer::{
     ports::{QueueError, Received},
 };
 use producer::{
-    domain::{Address, Command, Token, User, UserName, UserRecord},
+    domain::{Address, Caller, Command, Token, User, UserName, UserRecord},
     ports::{AcceptError, Acceptance, IdempotencyKey, Mode},
 };
 use uuid::Uuid;
@@ -38,7 +38,10 @@ impl<Q: QueueUnderTest> Rig<Q> {
         let commands = (1..=count)
             .map(|n| Command::CreateUser(record(n)))
             .collect();
-        let executed = ports.directory.execute(commands, Mode::Commit).await;
+        let executed = ports
+            .directory
+            .execute(commands, Mode::Commit, &Caller::LOCAL)
+            .await;
         let directory = executed.unwrap().directory;
         let users = (1..=count).map(|n| directory.user(user_id(n)).unwrap().clone());
         Self {

@@ -9,7 +9,7 @@ use axum::{body::Body, http::Request};
 use common::{ApiTokenId, GroupId, UtcMillis};
 use http_api::ClientAddress;
 use producer::{
-    domain::{ApiTokenName, ApiTokenRecord, ApiTokenSecret, Command, Grant, Scope},
+    domain::{ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Grant, Scope},
     ports::{DirectoryStore, Mode},
 };
 use uuid::Uuid;
@@ -43,7 +43,10 @@ pub(super) async fn holder(site: &Site, how: How<'_>) -> Holder {
     };
     let commands = vec![Command::CreateApiToken(record)];
     let directory = &site.store.directory;
-    directory.execute(commands, Mode::Commit).await.unwrap();
+    directory
+        .execute(commands, Mode::Commit, &Caller::LOCAL)
+        .await
+        .unwrap();
     Holder {
         id,
         token: secret.text().expose().to_owned(),
@@ -64,7 +67,10 @@ pub(super) async fn revoked(site: &Site) -> Holder {
     let holder = with_scopes(site, &Scope::ALL).await;
     let commands = vec![Command::RevokeApiToken(holder.id)];
     let directory = &site.store.directory;
-    directory.execute(commands, Mode::Commit).await.unwrap();
+    directory
+        .execute(commands, Mode::Commit, &Caller::LOCAL)
+        .await
+        .unwrap();
     holder
 }
 

@@ -1,5 +1,6 @@
 //! Who may call what.
 
+mod audit;
 mod holders;
 mod matrix;
 mod opening;

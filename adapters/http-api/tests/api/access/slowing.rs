@@ -6,7 +6,7 @@ use axum::body::Body;
 use common::ApiTokenId;
 use http_api::ClientAddress;
 use producer::{
-    domain::{ApiTokenName, ApiTokenRecord, ApiTokenSecret, Command, Grant, Scope},
+    domain::{ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Grant, Scope},
     ports::{DirectoryStore, Mode},
 };
 use tokio::time::Instant;
@@ -27,7 +27,10 @@ async fn api() -> (Api, String) {
         expires_at: None,
     };
     let commands = vec![Command::CreateApiToken(record)];
-    api.store.execute(commands, Mode::Commit).await.unwrap();
+    api.store
+        .execute(commands, Mode::Commit, &Caller::LOCAL)
+        .await
+        .unwrap();
     (api, secret.text().expose().to_owned())
 }
 

@@ -13,7 +13,8 @@ use http_api::{
 };
 use http_body_util::BodyExt;
 use producer::{
-    application::{Alerts, ApiTokens, DirectoryAdmin, transfer},
+    application::{Alerts, ApiTokens, DirectoryAdmin, Orders, transfer},
+    domain::Caller,
     metrics::AlertMetrics,
     ports::{Control, Mode},
 };
@@ -70,7 +71,7 @@ impl Site {
         let group = json!({"type": "group", "id": ONE, "name": "group_name1",
             "desc": "test_desc1", "users": [ONE]});
         let lines = format!("{}\n{}\n{group}\n", user(ONE, 1), user(TWO, 2));
-        transfer::import(&*store.directory, &lines, Mode::Commit)
+        transfer::import(&*store.directory, &lines, Mode::Commit, &Caller::LOCAL)
             .await
             .unwrap();
         let readiness = Readiness::default();
@@ -84,7 +85,8 @@ impl Site {
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             history: store.history.clone(),
-            control: control(&store),
+            orders: Arc::new(Orders::new(control(&store), store.audit.clone())),
+            audit: store.audit.clone(),
             destinations: Arc::new(FakeDestinations::default()),
             directory: Arc::new(DirectoryAdmin::new(store.directory.clone())),
             tokens: Arc::new(ApiTokens::new(store.directory.clone(), clock.clone())),

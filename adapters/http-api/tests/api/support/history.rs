@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use common::{AlertId, DeliveryId};
+use producer::domain::{AuditEntry, AuditRecord};
 use producer::ports::{
-    AlertDetail, AlertFilter, AlertPage, Cancelled, Control, ControlError, DeadLetterFilter,
-    DeadLetterPage, DeliveryDetail, DeliveryPlace, EventId, Events, History, HistoryError, Mode,
-    ReplayError, Replayed, Selection, Stage,
+    AlertDetail, AlertFilter, AlertPage, AuditError, AuditFilter, AuditLog, Cancelled, Control,
+    ControlError, DeadLetterFilter, DeadLetterPage, DeliveryDetail, DeliveryPlace, EventId, Events,
+    History, HistoryError, Mode, ReplayError, Replayed, Selection, Stage,
 };
 
 /// Fails at everything.
@@ -83,6 +84,25 @@ impl Control for BrokenHistory {
 
     async fn discard(&self, _: DeliveryId) -> Result<bool, ControlError> {
         Err(ControlError::MaybeDone("the sync failed".into()))
+    }
+}
+
+/// Takes every line, and cannot be read.
+pub(crate) struct FakeAudit;
+
+#[async_trait]
+impl AuditLog for FakeAudit {
+    async fn append(&self, _: AuditRecord) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    async fn entries(
+        &self,
+        _: AuditFilter,
+        _: Option<u64>,
+        _: usize,
+    ) -> Result<Vec<AuditEntry>, AuditError> {
+        Err(AuditError::Unavailable("the database is away".into()))
     }
 }
 

@@ -22,7 +22,7 @@ use http_api::{
 };
 use http_body_util::BodyExt;
 use producer::{
-    application::{Alerts, ApiTokens, DirectoryAdmin},
+    application::{Alerts, ApiTokens, DirectoryAdmin, Orders},
     metrics::AlertMetrics,
 };
 use prometheus_client::registry::Registry;
@@ -31,7 +31,7 @@ use tower::ServiceExt;
 
 pub(crate) use self::{
     destinations::FakeDestinations,
-    history::{BrokenHistory, RemoteConsumers},
+    history::{BrokenHistory, FakeAudit, RemoteConsumers},
     queue::FakeQueue,
     store::FakeStore,
 };
@@ -87,7 +87,8 @@ impl Api {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(store.clone())),
             history: Arc::new(BrokenHistory),
-            control: Arc::new(BrokenHistory),
+            orders: Arc::new(Orders::new(Arc::new(BrokenHistory), Arc::new(FakeAudit))),
+            audit: Arc::new(FakeAudit),
             destinations: destinations.clone(),
             tokens: Arc::new(ApiTokens::new(store.clone(), clock.clone())),
             access: Access {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use common::{Credential, CredentialId, GroupId, Secret, UserId, UtcMillis};
 use producer::{
     domain::{
-        Address, ApiToken, Change, Command, Description, Destinations, Directory,
+        Address, ApiToken, Caller, Change, Command, Description, Destinations, Directory,
         FurtherDestination, Group, GroupName, GroupRecord, NewCredential, Token, User,
         UserDestination, UserName, UserRecord,
     },
@@ -84,7 +84,12 @@ impl DirectoryStore for FakeStore {
         self.directory.lock().unwrap().clone()
     }
 
-    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError> {
+    async fn execute(
+        &self,
+        commands: Vec<Command>,
+        mode: Mode,
+        _: &Caller,
+    ) -> Result<Executed, StoreError> {
         drop(self.gate.acquire().await);
         if let Some(failure) = self.failure.lock().unwrap().clone() {
             return Err(failure);

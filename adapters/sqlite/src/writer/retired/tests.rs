@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use common::{Severity, UtcMillis};
 use consumer::domain::Outcome;
-use producer::{domain::Command, ports::Mode};
+use producer::{
+    domain::{Caller, Command},
+    ports::Mode,
+};
 use rusqlite::Connection;
 
 use super::*;
@@ -11,7 +14,11 @@ use crate::{
     directory::Published,
     fixtures::{alert, dead, delivery, put_user, settlement, user_id},
     schema,
-    writer::{accept::Acceptor, change::Changer, settle::settle},
+    writer::{
+        accept::Acceptor,
+        change::{Call, Changer},
+        settle::settle,
+    },
 };
 
 const NOW: UtcMillis = UtcMillis(0);
@@ -45,9 +52,12 @@ impl Database {
     fn change(&mut self, command: Command) {
         let transaction = self.connection.transaction().unwrap();
         self.changer.begin();
-        let changed = self
-            .changer
-            .execute(&transaction, &[command], Mode::Commit, NOW);
+        let call = Call {
+            commands: &[command],
+            mode: Mode::Commit,
+            by: &Caller::LOCAL,
+        };
+        let changed = self.changer.execute(&transaction, call, NOW);
         changed.unwrap().unwrap();
         transaction.commit().unwrap();
         self.changer.committed();

@@ -26,7 +26,7 @@ Scopes:
   alerts:read      see what became of alerts, and how destinations stand
   directory:read   see users and groups
   directory:write  change users and groups
-  admin            everything, API tokens included
+  admin            everything, API tokens and the audit log included
 
 From the first token on every call needs one, but for health and the documentation. With
 --offline the command works on the data folder, whose server must not be running, or on

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Clock, GroupId, SystemClock};
 use producer::application::{ApiTokens, CreateTokenError, NewApiToken};
-use producer::domain::{ApiToken, ApiTokenName, Directory, Grant, Scope};
+use producer::domain::{ApiToken, ApiTokenName, Caller, Directory, Grant, Scope};
 use producer::ports::DirectoryStore;
 use serde_json::{Value, json};
 use sqlite::Synchronous;
@@ -98,7 +98,7 @@ async fn create_in(
         expires_at: wanted.expires_in.map(|span| clock.now().utc.plus(span)),
     };
     let tokens = ApiTokens::new(directory, clock.clone());
-    let made = tokens.create(new).await.map_err(not_made)?;
+    let made = tokens.create(new, &Caller::LOCAL).await.map_err(not_made)?;
     let mut shown = shown(&tokens.snapshot(), &made.token);
     shown["token"] = json!(made.secret.expose());
     Ok(shown)
@@ -135,7 +135,7 @@ pub(super) async fn revoke(
     let tokens = ApiTokens::new(opened.directory(), clock);
     let revoked = match tokens.find(name) {
         Ok(id) => tokens
-            .revoke(id)
+            .revoke(id, &Caller::LOCAL)
             .await
             .map(|()| id.to_string())
             .map_err(|error| Failure::BadInput(error.to_string())),

@@ -8,7 +8,7 @@ use http_api::{Access, ApiState, Clients, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
 use producer::application::{
-    Alerts, ApiTokens, DirectoryAdmin, KeyedQueue, RemoteControl, WatchedHistory,
+    Alerts, ApiTokens, DirectoryAdmin, KeyedQueue, Orders, RemoteControl, WatchedHistory,
 };
 use producer::metrics::AlertMetrics;
 use producer::ports::{Destinations, DirectoryStore};
@@ -175,7 +175,8 @@ impl Accepting {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.database.history.clone(),
-            control: Arc::new(control),
+            orders: Arc::new(Orders::new(Arc::new(control), self.database.audit.clone())),
+            audit: self.database.audit.clone(),
             destinations,
             tokens: Arc::new(ApiTokens::new(
                 self.database.directory.clone(),

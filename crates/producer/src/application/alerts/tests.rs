@@ -6,8 +6,8 @@ use common::{ApiTokenId, Now, UtcMillis};
 use super::*;
 use crate::{
     domain::{
-        ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Command, Directory, Grant, Scope,
-        Who,
+        ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Directory, Grant,
+        Scope, Who,
         fixtures::{group_id, two_users, user, user_id, with_hooks},
     },
     ports::{Executed, Mode, StoreError},
@@ -35,7 +35,7 @@ impl DirectoryStore for Fixed {
         self.0.clone()
     }
 
-    async fn execute(&self, _: Vec<Command>, _: Mode) -> Result<Executed, StoreError> {
+    async fn execute(&self, _: Vec<Command>, _: Mode, _: &Caller) -> Result<Executed, StoreError> {
         Err(StoreError::Failed("it only reads".into()))
     }
 }

@@ -8,7 +8,7 @@ use common::{
 use super::*;
 use crate::{
     domain::{
-        Command, Directory,
+        Caller, Command, Directory,
         fixtures::{two_users, user_id},
     },
     ports::{Executed, OpenAlert, OpenDelivery, StoreError},
@@ -36,7 +36,7 @@ impl DirectoryStore for Fixed {
         self.0.clone()
     }
 
-    async fn execute(&self, _: Vec<Command>, _: Mode) -> Result<Executed, StoreError> {
+    async fn execute(&self, _: Vec<Command>, _: Mode, _: &Caller) -> Result<Executed, StoreError> {
         Err(StoreError::Failed("it only reads".into()))
     }
 }

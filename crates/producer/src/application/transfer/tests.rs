@@ -6,7 +6,7 @@ use common::{Credential, CredentialId, Secret, UtcMillis};
 use super::*;
 use crate::{
     domain::{
-        Change, Destinations, FurtherDestination, NewCredential, UserDestination,
+        Caller, Change, Destinations, FurtherDestination, NewCredential, UserDestination,
         fixtures::{HOOK_SECRET, two_users, user as known_user, with_hooks},
     },
     ports::Executed,
@@ -31,7 +31,12 @@ impl DirectoryStore for Memory {
         self.0.lock().unwrap().clone()
     }
 
-    async fn execute(&self, commands: Vec<Command>, mode: Mode) -> Result<Executed, StoreError> {
+    async fn execute(
+        &self,
+        commands: Vec<Command>,
+        mode: Mode,
+        _: &Caller,
+    ) -> Result<Executed, StoreError> {
         let mut directory = Directory::clone(&self.snapshot());
         let mut effects = vec![];
         let mut refusals = vec![];
@@ -130,6 +135,14 @@ fn new_credential(token: &Token) -> Arc<Credential> {
 
 fn id(n: u128) -> String {
     uuid::Uuid::from_u128(n).to_string()
+}
+
+async fn import(
+    store: &dyn DirectoryStore,
+    text: &str,
+    mode: Mode,
+) -> Result<Imported, ImportError> {
+    super::import(store, text, mode, &Caller::LOCAL).await
 }
 
 fn user_json(n: u128, name: &str, token: &str) -> String {
@@ -416,7 +429,12 @@ async fn a_store_that_cannot_write_is_said_as_such() {
             Arc::default()
         }
 
-        async fn execute(&self, _: Vec<Command>, _: Mode) -> Result<Executed, StoreError> {
+        async fn execute(
+            &self,
+            _: Vec<Command>,
+            _: Mode,
+            _: &Caller,
+        ) -> Result<Executed, StoreError> {
             Err(StoreError::Unwritable("the disk is full".into()))
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        Command, Directory,
+        Caller, Command, Directory,
         fixtures::{two_users, user_id},
     },
     ports::{AcceptError, Acceptance, Executed, IdempotencyKey, Mode, StoreError},
@@ -35,7 +35,7 @@ impl DirectoryStore for Fixed {
         self.0.clone()
     }
 
-    async fn execute(&self, _: Vec<Command>, _: Mode) -> Result<Executed, StoreError> {
+    async fn execute(&self, _: Vec<Command>, _: Mode, _: &Caller) -> Result<Executed, StoreError> {
         Err(StoreError::Failed("it only reads".into()))
     }
 }

@@ -15,7 +15,7 @@ pub enum Scope {
     DirectoryRead,
     /// Changing users and groups.
     DirectoryWrite,
-    /// Everything, and API tokens, which no other scope reaches.
+    /// Everything, and API tokens and the audit log, which no other scope reaches.
     Admin,
 }
 

@@ -3,10 +3,8 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{Extensions, HeaderMap},
-    middleware::Next,
-    response::Response,
 };
 
 /// The other end of the request's connection.
@@ -80,16 +78,11 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// Puts the client's address among the request's extensions.
-pub(crate) async fn find(
-    State(proxies): State<TrustedProxies>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(crate) fn find(proxies: &TrustedProxies, request: &mut Request) {
     if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
         let client = ClientAddress(proxies.client(peer, request.headers()));
         request.extensions_mut().insert(client);
     }
-    next.run(request).await
 }
 
 /// The address that [`find`] put there.

@@ -3,26 +3,27 @@
 use axum::{
     extract::Request,
     http::{Extensions, HeaderName, HeaderValue},
-    middleware::Next,
     response::Response,
 };
 use common::Gtid;
 
 const HEADER: HeaderName = HeaderName::from_static(Gtid::HEADER);
 
-/// Puts the request's id among its extensions and into the answer's header.
-pub(crate) async fn carry(mut request: Request, next: Next) -> Response {
-    let gtid = taken(&request).unwrap_or_else(Gtid::random);
-    let header = HeaderValue::from_str(gtid.as_str());
-    request.extensions_mut().insert(gtid);
-    let mut response = next.run(request).await;
-    if let Ok(header) = header {
-        response.headers_mut().insert(HEADER, header);
-    }
-    response
+/// Puts the request's id, its own or a new one, among its extensions.
+pub(crate) fn name(request: &mut Request) -> Gtid {
+    let gtid = taken(request).unwrap_or_else(Gtid::random);
+    request.extensions_mut().insert(gtid.clone());
+    gtid
 }
 
-/// The id that [`carry`] put there.
+/// Puts the id into the answer's header.
+pub(crate) fn give_back(gtid: &Gtid, response: &mut Response) {
+    if let Ok(header) = HeaderValue::from_str(gtid.as_str()) {
+        response.headers_mut().insert(HEADER, header);
+    }
+}
+
+/// The id that [`name`] put there.
 pub(crate) fn of(extensions: &Extensions) -> Gtid {
     extensions
         .get::<Gtid>()

@@ -2,10 +2,8 @@
 //! handler.
 
 use axum::{
-    extract::Request,
-    http::{HeaderName, HeaderValue, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::Response,
 };
 
 use crate::errors::ApiError;
@@ -36,29 +34,38 @@ const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Refuses what is said twice, and says with each answer what a browser may do with it.
-/// No other origin may read an answer: there is no `Access-Control-Allow-Origin`.
-pub(crate) async fn check(request: Request, next: Next) -> Response {
-    let policy = match request.uri().path().starts_with("/swagger-ui") {
-        true => SWAGGER_UI,
-        false => NOTHING,
-    };
+/// Whether each of those headers is there once at most.
+///
+/// # Errors
+/// The refusal of the request.
+pub(crate) fn once_each(headers: &HeaderMap) -> Result<(), ApiError> {
     let twice = ONCE.iter().find(|name| {
-        let mut values = request.headers().get_all(*name).iter();
+        let mut values = headers.get_all(*name).iter();
         values.next().is_some() && values.next().is_some()
     });
-    let mut response = match twice {
-        Some(name) => ApiError::Unreadable {
+    match twice {
+        None => Ok(()),
+        Some(name) => Err(ApiError::Unreadable {
             field: None,
             message: format!("the header {name} must stand there once."),
-        }
-        .into_response(),
-        None => next.run(request).await,
-    };
+        }),
+    }
+}
+
+/// What an answer at that path may do in a browser.
+pub(crate) fn policy(path: &str) -> HeaderValue {
+    match path.starts_with("/swagger-ui") {
+        true => SWAGGER_UI,
+        false => NOTHING,
+    }
+}
+
+/// Says with an answer what a browser may do with it. No other origin may read one: there
+/// is no `Access-Control-Allow-Origin`.
+pub(crate) fn protect(response: &mut Response, policy: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(header::REFERRER_POLICY, NO_REFERRER);
     headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
-    response
 }

@@ -25,6 +25,7 @@ mod history;
 mod metrics;
 mod openapi;
 mod paging;
+mod passage;
 mod rate;
 mod redact;
 mod request_log;

@@ -9,9 +9,8 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, Method, StatusCode, Uri},
-    middleware::Next,
     response::Response,
 };
 use bytes::Bytes;
@@ -62,10 +61,10 @@ pub(crate) struct Recorder {
 }
 
 /// Counts and logs a request when it is answered.
-pub(crate) async fn record(
-    State(recorder): State<Recorder>,
+pub(crate) async fn record<F: Future<Output = Response>>(
+    recorder: &Recorder,
     request: Request,
-    next: Next,
+    run: impl FnOnce(Request) -> F,
 ) -> Response {
     let seen = Seen {
         method: request.method().clone(),
@@ -75,13 +74,13 @@ pub(crate) async fn record(
     };
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = match recorder.level {
-        LogHttp::Off => next.run(request).await,
+        LogHttp::Off => run(request).await,
         LogHttp::Line => {
-            let response = next.run(request).await;
+            let response = run(request).await;
             seen.log(&response);
             response
         }
-        LogHttp::Full => run_and_log_in_full(&seen, request, next).await,
+        LogHttp::Full => run_and_log_in_full(&seen, request, run).await,
     };
     recorder
         .metrics
@@ -90,7 +89,11 @@ pub(crate) async fn record(
     response
 }
 
-async fn run_and_log_in_full(seen: &Seen, request: Request, next: Next) -> Response {
+async fn run_and_log_in_full<F: Future<Output = Response>>(
+    seen: &Seen,
+    request: Request,
+    run: impl FnOnce(Request) -> F,
+) -> Response {
     let request_headers = request.headers().clone();
     let copy = BodyCopy::default();
     let request = request.map(|body| {
@@ -99,7 +102,7 @@ async fn run_and_log_in_full(seen: &Seen, request: Request, next: Next) -> Respo
             copy: copy.clone(),
         })
     });
-    let response = next.run(request).await;
+    let response = run(request).await;
     let (response, response_body) = shown(response).await;
     seen.log_in_full(
         &response,

@@ -9,7 +9,6 @@ use producer::{
 };
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -20,16 +19,16 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 use crate::{
     access,
     access::{Access, Guard},
-    alerts, audit, client,
+    alerts, audit,
     client::TrustedProxies,
-    destinations, directory, errors, groups, gtid, headers, health,
+    destinations, directory, errors, groups, health,
     health::{Operations, Readiness},
     history,
     history::events,
     metrics::HttpMetrics,
-    openapi, rate,
+    openapi, passage,
+    passage::Passage,
     rate::{Rate, RateLimit},
-    request_log,
     request_log::{LogHttp, Recorder},
     tokens, user_destinations, users,
 };
@@ -113,7 +112,13 @@ pub fn router(api: ApiState) -> Router {
         .route(DOCUMENT, get(document))
         .merge(SwaggerUi::new("/swagger-ui").config(SwaggerConfig::from(DOCUMENT)))
         .fallback(errors::unknown_path);
-    wrapped(guarded(router, guard), recorder, clients).with_state(app)
+    let passage = Passage {
+        proxies: clients.proxies,
+        recorder,
+        rate: clients.address_rate.map(RateLimit::by_address),
+        guard: Some(guard),
+    };
+    behind(passage, router).with_state(app)
 }
 
 /// Health, metrics and how destinations stand, for a process without an API. It keeps no
@@ -135,7 +140,13 @@ pub fn operations_router(
         level: log_http,
         metrics,
     };
-    wrapped(guarded(router, guard), recorder, Clients::default()).with_state(process)
+    let passage = Passage {
+        proxies: TrustedProxies::default(),
+        recorder,
+        rate: None,
+        guard: Some(guard),
+    };
+    behind(passage, router).with_state(process)
 }
 
 /// Health alone: whatever else is asked for, it is too early.
@@ -148,36 +159,22 @@ pub(crate) fn waiting_router(process: Operations) -> Router {
         level: LogHttp::Off,
         metrics: HttpMetrics::default(),
     };
-    wrapped(router, recorder, Clients::default()).with_state(process)
+    let passage = Passage {
+        proxies: TrustedProxies::default(),
+        recorder,
+        rate: None,
+        guard: None,
+    };
+    behind(passage, router).with_state(process)
 }
 
-/// What a request passes through that has to be admitted.
-fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, guard: Guard) -> Router<S> {
-    router.layer(middleware::from_fn_with_state(guard, access::admit))
-}
-
-/// What every request passes through on its way.
-fn wrapped<S: Clone + Send + Sync + 'static>(
-    router: Router<S>,
-    recorder: Recorder,
-    clients: Clients,
-) -> Router<S> {
-    let mut router = router.method_not_allowed_fallback(errors::wrong_method);
-    if let Some(rate) = clients.address_rate {
-        let by_address = RateLimit::by_address(rate);
-        router = router.layer(middleware::from_fn_with_state(by_address, rate::limit));
-    }
+/// The routes, behind what every request passes through on its way.
+fn behind<S: Clone + Send + Sync + 'static>(passage: Passage, router: Router<S>) -> Router<S> {
     router
-        .layer(middleware::from_fn(headers::check))
-        .layer(CatchPanicLayer::custom(errors::panicked))
+        .method_not_allowed_fallback(errors::wrong_method)
         .layer(middleware::from_fn_with_state(
-            recorder,
-            request_log::record,
-        ))
-        .layer(middleware::from_fn(gtid::carry))
-        .layer(middleware::from_fn_with_state(
-            clients.proxies,
-            client::find,
+            Arc::new(passage),
+            passage::pass,
         ))
 }
 

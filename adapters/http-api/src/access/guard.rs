@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request},
     http::{Extensions, HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -23,13 +23,12 @@ use crate::{
     client::ClientAddress, errors::ApiError, metrics::HttpMetrics, request_log::LoggedToken,
 };
 
-/// What [`admit`] goes by. Clones share what they remember.
-#[derive(Clone)]
+/// Who is let in.
 pub(crate) struct Guard {
     access: Access,
     /// `None` in a process that keeps none.
     tokens: Option<Arc<ApiTokens>>,
-    attempts: Arc<Attempts>,
+    attempts: Attempts,
     metrics: HttpMetrics,
 }
 
@@ -42,9 +41,29 @@ impl Guard {
         Self {
             access,
             tokens,
-            attempts: Arc::new(Attempts::new()),
+            attempts: Attempts::new(),
             metrics,
         }
+    }
+
+    /// Lets a request pass with its [`Caller`], or answers for it.
+    pub(crate) async fn admit(&self, mut request: Request, next: Next) -> Response {
+        let from = request.extensions().get::<ClientAddress>().copied();
+        let who = match self.judge(&request) {
+            Ok(who) => who,
+            Err(error) => return self.refuse(error, from).await,
+        };
+        let caller = Caller {
+            who,
+            address: from.map(|from| from.0),
+        };
+        let token = caller.token();
+        request.extensions_mut().insert(caller);
+        let mut response = next.run(request).await;
+        if let Some(token) = token {
+            response.extensions_mut().insert(LoggedToken(token));
+        }
+        response
     }
 
     /// Who calls, where they may.
@@ -102,30 +121,6 @@ impl Guard {
     }
 }
 
-/// Lets a request pass with its [`Caller`], or answers for it.
-pub(crate) async fn admit(
-    State(guard): State<Guard>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let from = request.extensions().get::<ClientAddress>().copied();
-    let who = match guard.judge(&request) {
-        Ok(who) => who,
-        Err(error) => return guard.refuse(error, from).await,
-    };
-    let caller = Caller {
-        who,
-        address: from.map(|from| from.0),
-    };
-    let token = caller.token();
-    request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
-    if let Some(token) = token {
-        response.extensions_mut().insert(LoggedToken(token));
-    }
-    response
-}
-
 /// The caller, for a handler that says who asked.
 pub(crate) struct By(pub(crate) Caller);
 
@@ -137,7 +132,7 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
     }
 }
 
-/// Who [`admit`] found to call.
+/// Who [`Guard::admit`] found to call.
 pub(crate) fn caller(extensions: &Extensions) -> Caller {
     let caller = extensions.get::<Caller>().cloned();
     // Every route is behind the guard; without it, nobody in particular.
@@ -183,10 +178,14 @@ fn allowed(token: &ApiToken, needed: Needs) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, http::StatusCode, middleware, routing::get};
+    use axum::{Router, body::Body, extract::State, http::StatusCode, middleware, routing::get};
     use tower::ServiceExt;
 
     use super::*;
+
+    async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+        guard.admit(request, next).await
+    }
 
     /// Somebody adds a route and forgets the table: it is closed, not open.
     #[tokio::test]
@@ -198,7 +197,7 @@ mod tests {
         let guard = Guard::new(access, None, HttpMetrics::default());
         let router = Router::new()
             .route("/v1/forgotten", get(async || "secret"))
-            .layer(middleware::from_fn_with_state(guard, admit));
+            .layer(middleware::from_fn_with_state(Arc::new(guard), admit));
         let request = Request::builder().uri("/v1/forgotten");
         let request = request.body(Body::empty()).unwrap();
         let answer = router.oneshot(request).await.unwrap();

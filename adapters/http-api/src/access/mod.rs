@@ -15,7 +15,7 @@ mod host;
 mod rules;
 
 pub(crate) use describe::describe;
-pub(crate) use guard::{By, Guard, admit, caller};
+pub(crate) use guard::{By, Guard, caller};
 pub use rules::{Needs, RULES, Rule};
 
 /// How an API is open that has no tokens, and what needs none.

@@ -15,9 +15,8 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{Extensions, HeaderName, HeaderValue},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -78,6 +77,30 @@ impl RateLimit {
         })
     }
 
+    /// Counts a request, and answers it where it is one too many.
+    pub(crate) async fn limit<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        run: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let client = (self.client)(request.extensions());
+        // Whether a process lives, and is ready, whoever runs it must always be told.
+        let Some(client) = client.filter(|_| !request.uri().path().starts_with("/health/")) else {
+            return run(request).await;
+        };
+        let (mut response, standing) = match self.buckets.take(client, self.start.elapsed()) {
+            Ok(standing) => (run(request).await, standing),
+            Err(standing) => {
+                let refusal = ApiError::TooManyRequests {
+                    seconds: seconds(standing.next_in),
+                };
+                (refusal.into_response(), standing)
+            }
+        };
+        self.say(standing, &mut response);
+        response
+    }
+
     fn say(&self, standing: Standing, response: &mut Response) {
         let Self { name, rate, .. } = self;
         let window = (f64::from(rate.burst) / rate.per_second).ceil().max(1.0);
@@ -103,30 +126,6 @@ fn by_network(address: IpAddr) -> Option<Client> {
         IpAddr::V4(address) => address.to_ipv6_mapped().into(),
         IpAddr::V6(address) => u128::from(address) >> 64 << 64,
     }))
-}
-
-/// Counts a request, and answers it where it is one too many.
-pub(crate) async fn limit(
-    State(limit): State<RateLimit>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let client = (limit.client)(request.extensions());
-    // Whether a process lives, and is ready, whoever runs it must always be told.
-    let Some(client) = client.filter(|_| !request.uri().path().starts_with("/health/")) else {
-        return next.run(request).await;
-    };
-    let (mut response, standing) = match limit.buckets.take(client, limit.start.elapsed()) {
-        Ok(standing) => (next.run(request).await, standing),
-        Err(standing) => {
-            let refusal = ApiError::TooManyRequests {
-                seconds: seconds(standing.next_in),
-            };
-            (refusal.into_response(), standing)
-        }
-    };
-    limit.say(standing, &mut response);
-    response
 }
 
 /// Rounded up.

@@ -164,7 +164,8 @@ async fn no_other_origin_may_read_an_answer() {
         .header("access-control-request-method", "POST")
         .body(Body::empty())
         .unwrap();
+    // Of an API that is open to this machine alone, no page elsewhere learns even this.
     let answer = api.send(preflight).await;
-    assert_eq!(answer.status, 405);
+    assert_eq!(answer.status, 403);
     assert!(answer.header("access-control-allow-origin").is_none());
 }

@@ -98,6 +98,19 @@ async fn an_unknown_path_is_one_for_everybody() {
     assert_eq!(answer.envelope()["errorCode"], "NOT_FOUND");
 }
 
+#[tokio::test]
+async fn a_method_that_a_path_does_not_take_is_405_to_whoever_is_let_in() {
+    let answer = Api::new()
+        .send(request("PATCH", "/v1/users").body(Body::empty()).unwrap())
+        .await;
+    assert_eq!(answer.status, 405);
+    let site = Site::accessed(open(OpenTo::Nobody)).await;
+    let admin = with_scopes(&site, &[Scope::Admin]).await;
+    let asked = |token: Option<&str>| with_token("PATCH", "/v1/users", token);
+    assert_eq!(site.send(asked(Some(&admin.token))).await.status, 405);
+    assert_eq!(site.send(asked(None)).await.status, 401);
+}
+
 /// What a process without an API answers there.
 async fn of_operations(access: Access, path: &str) -> Answer {
     use http_body_util::BodyExt;

@@ -264,7 +264,7 @@ impl ApiError {
             Self::ForeignPage => Answer::new(
                 S::FORBIDDEN,
                 "FOREIGN_PAGE",
-                "Without API tokens this is for programs on its own machine, under a loopback name and not from a web page elsewhere; make a token with `error-notifier token create`.",
+                "Without API tokens this is for programs on its own machine, under a loopback name, through no proxy and not from a web page elsewhere; make a token with `error-notifier token create`.",
             ),
             Self::KeepsNoTokens => Answer::new(
                 S::FORBIDDEN,

@@ -1,8 +1,18 @@
 //! The routes, and what each request passes through on its way to them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use axum::{Json, Router, middleware, routing::get};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware,
+    response::IntoResponse,
+    routing::get,
+};
+use bytes::Bytes;
 use producer::{
     application::{Alerts, ApiTokens, DirectoryAdmin, Orders},
     ports::{AuditLog, Destinations, History},
@@ -221,9 +231,13 @@ fn routes() -> [fn() -> Route; 26] {
     ]
 }
 
-/// The OpenAPI document, made anew for each of the few who ask.
-async fn document() -> Json<Document> {
-    Json(described())
+/// The OpenAPI document, made when it is first asked for. All who ask share it: it needs no
+/// token, so whoever asks often and reads slowly must not cost a copy each.
+async fn document() -> impl IntoResponse {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    let text = TEXT.get_or_init(|| serde_json::to_vec(&described()).unwrap_or_default().into());
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], text.clone())
 }
 
 fn described() -> Document {

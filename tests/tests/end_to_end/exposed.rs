@@ -49,6 +49,7 @@ fn who_sends_too_much_through_a_proxy_is_told_to_wait_and_others_are_not() {
             .with("--trusted-proxies", "127.0.0.0/8")
             .with("--rate-limit", "0.01")
             .with("--rate-burst", "2")
+            .switched("--insecure-open")
     });
     let from = |address: &str| {
         let mut connection = Connection::open(site.server.address()).unwrap();

@@ -10,13 +10,27 @@ use std::net::IpAddr;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderValue, Uri, header, uri::Authority},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::Authority},
 };
 
-/// Whether its names say that it comes from this machine and no foreign page. A request
-/// without them is no browser's.
+use crate::client;
+
+/// What a proxy says of who asked it. A proxy on this machine asks from a loopback address
+/// and by a loopback name, for whomever.
+const PASSED_ON: [HeaderName; 2] = [
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("x-forwarded-for"),
+];
+
+/// Whether its address, where that is known, and its names say that it comes from this
+/// machine, from no foreign page and through no proxy. A request without names is no
+/// browser's.
 pub(super) fn is_of_this_machine(request: &Request) -> bool {
     let headers = request.headers();
+    let is_near = client::address_of(request.extensions()).is_none_or(|from| from.is_loopback());
+    if !is_near || PASSED_ON.iter().any(|name| headers.contains_key(name)) {
+        return false;
+    }
     let named = match request.uri().authority() {
         // An absolute URI counts instead of the header
         // (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2>).
@@ -119,6 +133,23 @@ mod tests {
         ));
         let both = [("host", "localhost"), ("host", "attacker.example")];
         assert!(!is_taken("/", &both));
+    }
+
+    #[test]
+    fn what_a_proxy_passes_on_is_of_elsewhere_though_the_proxy_is_here() {
+        for header in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=_x")] {
+            assert!(
+                !is_taken("/", &[("host", "localhost"), header]),
+                "{header:?}"
+            );
+        }
+        let from = |address: [u8; 4]| {
+            let from = client::ClientAddress(IpAddr::from(address));
+            let request = Request::builder().extension(from).uri("/");
+            is_of_this_machine(&request.body(Body::empty()).unwrap())
+        };
+        assert!(from([127, 0, 0, 1]));
+        assert!(!from([192, 0, 2, 1]));
     }
 
     #[test]

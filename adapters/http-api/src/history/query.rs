@@ -164,6 +164,9 @@ pub(crate) fn wanted(
     text: Option<&str>,
 ) -> Result<Option<Box<str>>, ApiError> {
     let Some(text) = text else { return Ok(None) };
+    if text.chars().any(char::is_control) {
+        return Err(refused(field, "must not hold control characters."));
+    }
     let count = text.chars().count();
     if (1..=LONGEST_TEXT).contains(&count) {
         return Ok(Some(text.into()));

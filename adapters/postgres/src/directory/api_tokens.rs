@@ -16,8 +16,8 @@ use crate::time::{millis, system_time};
 pub(super) const TOKENS: &str = "SELECT id, name, hash, scopes, noti_groups, created_at,
        expires_at, revoked_at FROM api_token";
 
-/// Takes a token in. One that cannot be read, written by hand, is left out; nobody has it
-/// then, which is safe.
+/// Takes a token in. One that cannot be read, written by hand or by a later version, is left
+/// out: nobody has it then, and the API stays closed.
 pub(super) fn token(row: &Row, directory: &mut Directory) -> Result<Option<ApiTokenId>, Error> {
     let id: Uuid = row.try_get(0)?;
     let hash: &[u8] = row.try_get(2)?;
@@ -28,6 +28,7 @@ pub(super) fn token(row: &Row, directory: &mut Directory) -> Result<Option<ApiTo
         Ok(values) => values,
         Err(error) => {
             leave_out("API token", id, &error);
+            directory.note_unreadable_api_token();
             return Ok(None);
         }
     };

@@ -67,7 +67,7 @@ enum Written {
     },
     Changed(Result<Executed, StoreError>),
     Controlled(control::Done),
-    Recorded(Result<(), AuditError>),
+    Recorded(Result<usize, AuditError>),
     Nothing,
 }
 
@@ -351,12 +351,15 @@ impl Writer {
                     self.trimmer.begun(),
                     &mut self.feed,
                 )?),
-                (Command::Audit { record, .. }, None) => {
-                    audit::append(&transaction, record, now)?;
-                    Written::Recorded(Ok(()))
-                }
-                (Command::Audit { .. }, Some(reason)) => {
+                // Whoever cancels because the disk is full is not to be refused for that.
+                (Command::Audit { .. }, Some(reason))
+                    if !self.space.admits_warning(command.bytes()) =>
+                {
                     Written::Recorded(Err(AuditError::Unavailable(reason.clone())))
+                }
+                (Command::Audit { record, .. }, _) => {
+                    audit::append(&transaction, record, now)?;
+                    Written::Recorded(Ok(command.bytes()))
                 }
                 (Command::Close, _) => Written::Nothing,
             });
@@ -415,7 +418,10 @@ impl Writer {
                 let _ = reply.send(Ok(unfolded));
             }
             (Command::Audit { reply, .. }, Written::Recorded(answer)) => {
-                let _ = reply.send(answer);
+                if let Ok(bytes) = answer {
+                    self.space.on_warning(bytes);
+                }
+                let _ = reply.send(answer.map(drop));
             }
             (Command::Directory { reply, .. }, Written::Changed(answer)) => {
                 let _ = reply.send(answer);

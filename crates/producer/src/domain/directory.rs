@@ -115,6 +115,8 @@ pub struct Directory {
     api_tokens: OrdMap<ApiTokenId, Arc<ApiToken>>,
     /// By the beginning of their hashes.
     api_tokens_by_hash: OrdSet<(u64, ApiTokenId)>,
+    /// Whether there ever was one; never taken back.
+    had_api_tokens: bool,
     most: Most,
 }
 

@@ -58,14 +58,20 @@ impl Api {
     }
 
     pub(crate) fn with(log_http: LogHttp, body_timeout: Duration) -> Self {
-        Self::made(log_http, body_timeout, Clients::default())
+        Self::made(
+            log_http,
+            body_timeout,
+            Clients::default(),
+            OpenTo::ThisMachine,
+        )
     }
 
+    /// Open to everybody, so that requests may come from elsewhere.
     pub(crate) fn with_clients(clients: Clients) -> Self {
-        Self::made(LogHttp::Off, BODY_TIMEOUT, clients)
+        Self::made(LogHttp::Off, BODY_TIMEOUT, clients, OpenTo::Everybody)
     }
 
-    fn made(log_http: LogHttp, body_timeout: Duration, clients: Clients) -> Self {
+    fn made(log_http: LogHttp, body_timeout: Duration, clients: Clients, open_to: OpenTo) -> Self {
         let store = Arc::new(FakeStore::sample());
         let queue = Arc::new(FakeQueue::default());
         let destinations = Arc::new(FakeDestinations::default());
@@ -92,7 +98,7 @@ impl Api {
             destinations: destinations.clone(),
             tokens: Arc::new(ApiTokens::new(store.clone(), clock.clone())),
             access: Access {
-                open_to: OpenTo::ThisMachine,
+                open_to,
                 open_metrics: true,
             },
             registry: Arc::new(registry),

@@ -40,7 +40,11 @@ impl Opened {
     ) -> Result<Self, Failure> {
         let bad = |error: &dyn std::fmt::Display| Failure::BadInput(error.to_string());
         if let Some(url) = &named.database_url {
-            let settings = database(url, Duration::ZERO)?;
+            let settings = postgres::Settings {
+                // What the producers keep is theirs to decide: nothing is trimmed.
+                retention: AGES,
+                ..database(url, Duration::ZERO)?
+            };
             let opened = postgres::Postgres::connect(settings, clock).await;
             return Ok(Self::Database(Box::new(
                 opened.map_err(|error| bad(&error))?,

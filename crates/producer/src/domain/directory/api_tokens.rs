@@ -11,9 +11,10 @@ use crate::domain::{
 
 /// Reading.
 impl Directory {
-    /// Whether there is a token, or was one: from then on nothing is done without.
+    /// Whether there is a token, or was one in this process's time: from then on nothing is
+    /// done without.
     pub fn has_api_tokens(&self) -> bool {
-        !self.api_tokens.is_empty()
+        self.had_api_tokens
     }
 
     /// The token of that id.
@@ -96,6 +97,7 @@ impl Directory {
 impl Directory {
     /// Puts a token in the place of the one of that id, if there was one.
     pub fn insert_api_token(&mut self, token: Arc<ApiToken>) {
+        self.had_api_tokens = true;
         let id = token.record.id;
         let place = (token.record.hash.beginning(), id);
         if let Some(old) = self.api_tokens.insert(id, token) {
@@ -105,7 +107,12 @@ impl Directory {
         self.api_tokens_by_hash.insert(place);
     }
 
-    /// Takes a token out, as where its row was deleted by hand.
+    /// Takes note of a token that cannot be read: nobody has it, and nothing opens.
+    pub fn note_unreadable_api_token(&mut self) {
+        self.had_api_tokens = true;
+    }
+
+    /// Takes a token out, as where its row was deleted by hand. Nothing opens by that.
     pub fn remove_api_token(&mut self, id: ApiTokenId) {
         if let Some(old) = self.api_tokens.remove(&id) {
             let old = (old.record.hash.beginning(), id);
@@ -165,7 +172,15 @@ mod tests {
         assert!(directory.authenticate(&new, UtcMillis(0)).is_ok());
         directory.remove_api_token(ApiTokenId(Uuid::from_u128(1)));
         assert!(directory.authenticate(&new, UtcMillis(0)).is_err());
+        assert!(directory.has_api_tokens());
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_read_closes_as_any_other() {
+        let mut directory = Directory::default();
         assert!(!directory.has_api_tokens());
+        directory.note_unreadable_api_token();
+        assert!(directory.has_api_tokens());
     }
 
     #[test]

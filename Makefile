@@ -42,6 +42,7 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	tests/tools/duplicates.sh
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir $${CARGO_TARGET_DIR:-target}/fuzz-check -- -D warnings
 
 crash:
 	$(CARGO) run --release --locked -p tests --bin crash -- --rounds $(ROUNDS) $(if $(FAULTS),--faults $(FAULTS))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use producer::{
-    domain::{Command, Directory},
+    domain::{Caller, Command, Directory},
     ports::{DirectoryStore, Executed, Mode, StoreError},
 };
 
@@ -18,7 +18,12 @@ impl DirectoryStore for Judge {
         Arc::default()
     }
 
-    async fn execute(&self, commands: Vec<Command>, _: Mode) -> Result<Executed, StoreError> {
+    async fn execute(
+        &self,
+        commands: Vec<Command>,
+        _: Mode,
+        _: &Caller,
+    ) -> Result<Executed, StoreError> {
         let directory = self.snapshot();
         let mut effects = Vec::new();
         let mut refusals = Vec::new();

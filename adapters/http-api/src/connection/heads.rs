@@ -115,12 +115,15 @@ fn ends_of_heads<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Vec<usize
     for mut piece in pieces {
         while !piece.is_empty() {
             let in_head = framing.remaining() == 0;
+            let was_begun = heads.head;
             let length = heads.pass(piece)?;
+            // Empty lines before a head are none of it.
+            let is_begun = was_begun || piece[..length].iter().any(|byte| !b"\r\n".contains(byte));
             assert!(length > 0, "something is always passed on");
             at += length;
             passed.extend_from_slice(&piece[..length]);
             piece = &piece[length..];
-            if in_head && !heads.head && passed.ends_with(b"\r\n\r\n") && ends.last() != Some(&at) {
+            if in_head && is_begun && !heads.head {
                 ends.push(at);
                 let body = passed.len().checked_sub(5).map_or(0, |place| passed[place]);
                 framing.body_of(Some(body.into()));

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::Request,
-    http::{Extensions, HeaderMap},
+    http::{Extensions, HeaderMap, HeaderName},
 };
 
 /// The other end of the request's connection.
@@ -17,7 +17,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub struct ClientAddress(pub IpAddr);
 
 /// The header in which proxies name the address before them, each adding at the end.
-const FORWARDED_FOR: &str = "x-forwarded-for";
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How many addresses of that header are looked at.
 const MOST_PROXIES: usize = 16;
 

@@ -142,16 +142,16 @@ pub(crate) fn caller(extensions: &Extensions) -> Caller {
     })
 }
 
-/// The token that the request carries, <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>.
+/// The token that the request carries; there is one such header at most
+/// (`headers::once_each`). <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>.
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(ApiError::Unauthenticated(TokenRefusal::Missing));
     };
     let malformed = ApiError::Unauthenticated(TokenRefusal::Malformed);
     let text = value.to_str().unwrap_or_default();
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") || values.next().is_some() {
+    if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(malformed);
     }
     Ok(token.trim_matches(' '))

@@ -1,4 +1,4 @@
-//! Whether a request comes from a web page of somebody else.
+//! Whether a request comes from this machine, and from no web page of somebody else.
 //!
 //! An API that asks for no token is reached by every program of the machine, and by a
 //! browser on behalf of any page that is open in it. A page reaches it under a name of its
@@ -17,10 +17,7 @@ use crate::client;
 
 /// What a proxy says of who asked it. A proxy on this machine asks from a loopback address
 /// and by a loopback name, for whomever.
-const PASSED_ON: [HeaderName; 2] = [
-    HeaderName::from_static("forwarded"),
-    HeaderName::from_static("x-forwarded-for"),
-];
+const PASSED_ON: [HeaderName; 2] = [HeaderName::from_static("forwarded"), client::FORWARDED_FOR];
 
 /// Whether its address, where that is known, and its names say that it comes from this
 /// machine, from no foreign page and through no proxy. A request without names is no

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `rules.rs` | what each operation needs: the one table that all else goes by |
 //! | `guard.rs` | admits a request or refuses it, before anything of its body is read |
-//! | `host.rs` | keeps web pages away from an API that asks for no token |
+//! | `host.rs` | keeps web pages and proxies away from an API that asks for no token |
 //! | `attempts.rs` | slows those who fail |
 //! | `describe.rs` | writes the table into the OpenAPI document |
 
@@ -31,7 +31,7 @@ pub struct Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenTo {
     /// Programs on this machine, which has to listen on a loopback address; web pages that
-    /// are open in a browser there are none of them.
+    /// are open in a browser there, and proxies, are none of them.
     ThisMachine,
     /// Whoever reaches it.
     Everybody,

@@ -193,8 +193,9 @@ impl Served {
                 () = self.activity.asked_to_close() => {
                     let overdue = self.activity.is_overdue(&self.settings);
                     match self.activity.phase() {
-                        // Whoever does not take the word of the end is not asked twice.
-                        Phase::Idle if overdue && !told => told = true,
+                        // It may still be sending an answer. Whoever does not take the word
+                        // of the end is not asked twice.
+                        Phase::Idle if !told => told = true,
                         Phase::Handling => {}
                         Phase::Answering if !overdue => {}
                         _ => return,

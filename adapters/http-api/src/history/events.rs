@@ -11,12 +11,17 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
-use producer::ports::{Event, EventId, Events, Happening, History, HistoryError};
+use producer::{
+    application::ApiTokens,
+    domain::Caller,
+    ports::{Event, EventId, Events, Happening, History, HistoryError},
+};
 use serde_json::json;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::views;
 use crate::{
+    access::By,
     errors::ApiError,
     health::Readiness,
     openapi::{EventFaults, ServerFault},
@@ -42,7 +47,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// happened, or the id is not of this server. An id is good for ever: with
 /// `Last-Event-ID` the stream goes on after it, else it begins now. Whoever reads
 /// too slowly is cut off, and can go on like that. A comment comes every 15
-/// seconds.
+/// seconds, and the stream ends where its API token is no longer taken.
 #[utoipa::path(get, path = "/v1/events", tag = "history", operation_id = "streamEvents",
     params(("Last-Event-ID" = Option<String>, Header, description = "Go on after this event")),
     responses((status = 200, description = "Events, for ever", content_type = "text/event-stream",
@@ -51,6 +56,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
         EventFaults, ServerFault))]
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
+    By(by): By,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let after = match last_event(&headers)? {
@@ -60,9 +66,13 @@ pub(crate) async fn stream(
     let permit = app.streams.clone().try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::TOO_MANY_STREAMS)?;
     let (sender, body) = Channel::<Bytes, ReadTooSlowly>::new(CHUNKS_AHEAD);
-    let history = app.api.history.clone();
-    let readiness = app.api.readiness.clone();
-    tokio::spawn(follow(history, readiness, after, sender, permit));
+    let reader = Reader {
+        by,
+        tokens: app.api.tokens.clone(),
+        history: app.api.history.clone(),
+        readiness: app.api.readiness.clone(),
+    };
+    tokio::spawn(reader.follow(after, sender, permit));
     let mut response = Response::new(Body::new(body));
     let headers = response.headers_mut();
     headers.insert(
@@ -84,44 +94,53 @@ fn last_event(headers: &HeaderMap) -> Result<Option<EventId>, ApiError> {
     })
 }
 
-/// Sends what happens until the reader is gone or too slow, or the process ends.
-/// The permit is given back with the stream.
-async fn follow(
+/// Who reads a stream, and of what.
+struct Reader {
+    by: Caller,
+    tokens: Arc<ApiTokens>,
     history: Arc<dyn History>,
     readiness: Readiness,
-    mut after: EventId,
-    mut sender: Sender<Bytes, ReadTooSlowly>,
-    permit: OwnedSemaphorePermit,
-) {
-    // The first bytes show the reader that the stream is open.
-    let mut chunk = Bytes::from_static(b": open\n\n");
-    loop {
-        match timeout(PATIENCE, sender.send_data(chunk)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => break,
-            Err(_) => {
-                tracing::info!("a reader of events was too slow and is cut off");
-                sender.abort(ReadTooSlowly);
-                break;
-            }
-        }
-        chunk = tokio::select! {
-            () = readiness.drained() => break,
-            happened = timeout(HEARTBEAT, history.events(after, ROOM)) => match happened {
-                Err(_) => Bytes::from_static(b": alive\n\n"),
-                Ok(Ok(events)) => {
-                    after = events.next;
-                    text(&events).into()
-                }
-                Ok(Err(HistoryError::Closed)) => break,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "a stream of events ends");
+}
+
+impl Reader {
+    /// Sends what happens until the reader is gone, too slow, or no longer let in, or the
+    /// process ends. The permit is given back with the stream.
+    async fn follow(
+        self,
+        mut after: EventId,
+        mut sender: Sender<Bytes, ReadTooSlowly>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // The first bytes show the reader that the stream is open.
+        let mut chunk = Bytes::from_static(b": open\n\n");
+        while self.tokens.still_admit(&self.by) {
+            match timeout(PATIENCE, sender.send_data(chunk)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => break,
+                Err(_) => {
+                    tracing::info!("a reader of events was too slow and is cut off");
+                    sender.abort(ReadTooSlowly);
                     break;
                 }
-            },
-        };
+            }
+            chunk = tokio::select! {
+                () = self.readiness.drained() => break,
+                happened = timeout(HEARTBEAT, self.history.events(after, ROOM)) => match happened {
+                    Err(_) => Bytes::from_static(b": alive\n\n"),
+                    Ok(Ok(events)) => {
+                        after = events.next;
+                        text(&events).into()
+                    }
+                    Ok(Err(HistoryError::Closed)) => break,
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a stream of events ends");
+                        break;
+                    }
+                },
+            };
+        }
+        drop(permit);
     }
-    drop(permit);
 }
 
 fn text(events: &Events) -> String {

@@ -195,7 +195,7 @@ async fn http_2_headers_beyond_64_kib_are_431() {
     let request = request.body(String::new()).unwrap();
     let answer = sender.send_request(request).await;
     let refused = answer.map(|answer| answer.status().as_u16());
-    assert!(matches!(refused, Ok(431) | Err(_)), "{refused:?}");
+    assert!(matches!(refused, Ok(431)), "{refused:?}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::{
     application::directory::{ChangeError, change},
     domain::{
         ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Directory,
-        DirectoryError, Grant, Invalid, TokenRefusal,
+        DirectoryError, Grant, Invalid, TokenRefusal, Who,
     },
     ports::{DirectoryStore, StoreError},
 };
@@ -78,6 +78,20 @@ impl ApiTokens {
         directory
             .authenticate(&secret, self.clock.now().utc)
             .cloned()
+    }
+
+    /// Whether a caller who was let in still would be: their token is taken, or none is
+    /// needed yet. Answers from memory; for what goes on long after it was asked for.
+    pub fn still_admit(&self, caller: &Caller) -> bool {
+        match &caller.who {
+            Who::Local => true,
+            Who::Anybody => !self.are_needed(),
+            Who::Token(token) => {
+                let directory = self.store.snapshot();
+                let token = directory.api_token(token.record.id);
+                token.is_some_and(|token| token.check(self.clock.now().utc).is_ok())
+            }
+        }
     }
 
     /// Makes a token. A repeated call makes none, since the name is taken.

@@ -17,21 +17,21 @@ use uuid::Uuid;
 use crate::{history::site::Site, support::request};
 
 /// A token as its holder has it.
-pub(super) struct Holder {
-    pub(super) id: ApiTokenId,
-    pub(super) token: String,
+pub(crate) struct Holder {
+    pub(crate) id: ApiTokenId,
+    pub(crate) token: String,
 }
 
 /// How a token is made.
 #[derive(Default)]
-pub(super) struct How<'a> {
-    pub(super) scopes: &'a [Scope],
-    pub(super) groups: Option<Vec<GroupId>>,
-    pub(super) expires_at: Option<UtcMillis>,
+pub(crate) struct How<'a> {
+    pub(crate) scopes: &'a [Scope],
+    pub(crate) groups: Option<Vec<GroupId>>,
+    pub(crate) expires_at: Option<UtcMillis>,
 }
 
 /// Makes a token in the store itself.
-pub(super) async fn holder(site: &Site, how: How<'_>) -> Holder {
+pub(crate) async fn holder(site: &Site, how: How<'_>) -> Holder {
     let secret = ApiTokenSecret::generate();
     let id = ApiTokenId(Uuid::new_v4());
     let record = ApiTokenRecord {
@@ -54,7 +54,7 @@ pub(super) async fn holder(site: &Site, how: How<'_>) -> Holder {
 }
 
 /// Makes a token with these scopes.
-pub(super) async fn with_scopes(site: &Site, scopes: &[Scope]) -> Holder {
+pub(crate) async fn with_scopes(site: &Site, scopes: &[Scope]) -> Holder {
     let how = How {
         scopes,
         ..How::default()
@@ -63,19 +63,24 @@ pub(super) async fn with_scopes(site: &Site, scopes: &[Scope]) -> Holder {
 }
 
 /// Makes a token that was revoked since.
-pub(super) async fn revoked(site: &Site) -> Holder {
+pub(crate) async fn revoked(site: &Site) -> Holder {
     let holder = with_scopes(site, &Scope::ALL).await;
-    let commands = vec![Command::RevokeApiToken(holder.id)];
+    revoke(site, holder.id).await;
+    holder
+}
+
+/// Revokes a token in the store itself.
+pub(crate) async fn revoke(site: &Site, id: ApiTokenId) {
+    let commands = vec![Command::RevokeApiToken(id)];
     let directory = &site.store.directory;
     directory
         .execute(commands, Mode::Commit, &Caller::LOCAL)
         .await
         .unwrap();
-    holder
 }
 
 /// A request with that token, from an address that no other request comes from.
-pub(super) fn with_token(method: &str, path: &str, token: Option<&str>) -> Request<Body> {
+pub(crate) fn with_token(method: &str, path: &str, token: Option<&str>) -> Request<Body> {
     let mut request = request(method, path).extension(elsewhere());
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
@@ -84,7 +89,7 @@ pub(super) fn with_token(method: &str, path: &str, token: Option<&str>) -> Reque
 }
 
 /// The same with a JSON body.
-pub(super) fn json_with_token(
+pub(crate) fn json_with_token(
     method: &str,
     path: &str,
     token: &str,

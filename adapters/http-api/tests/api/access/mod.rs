@@ -1,7 +1,7 @@
 //! Who may call what.
 
 mod audit;
-mod holders;
+pub(crate) mod holders;
 mod matrix;
 mod opening;
 mod restricting;

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::{body::Body, http::Response};
 use consumer::domain::Outcome;
 use http_body_util::BodyExt;
-use serde_json::Value;
+use producer::domain::Scope;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::site::{Site, dead};
-use crate::support::request;
+use crate::{
+    access::holders::{json_with_token, revoke, with_scopes, with_token},
+    support::request,
+};
 
 /// Longer than anything here takes.
 const HANG: Duration = Duration::from_secs(60);
@@ -34,7 +38,10 @@ impl Stream {
             asked = asked.header("last-event-id", id);
         }
         let asked = asked.body(Body::empty()).unwrap();
-        let response = site.router.clone().oneshot(asked).await.unwrap();
+        Self::of(site.router.clone().oneshot(asked).await.unwrap()).await
+    }
+
+    async fn of(response: Response<Body>) -> Self {
         assert_eq!(response.status(), 200);
         let kind = response.headers()["content-type"].to_str().unwrap();
         assert_eq!(kind, "text/event-stream");
@@ -154,6 +161,29 @@ async fn streams_end_when_the_process_is_to_end() {
     let site = Site::new().await;
     let mut stream = Stream::open(&site, None).await;
     site.readiness.drain();
+    assert_eq!(stream.block().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
+    let site = Site::new().await;
+    let mut open = Stream::open(&site, None).await;
+    let holder = with_scopes(&site, &[Scope::AlertsRead, Scope::AlertsWrite]).await;
+    let asked = with_token("GET", "/v1/events", Some(&holder.token));
+    let mut stream = Stream::of(site.router.clone().oneshot(asked).await.unwrap()).await;
+    let post = |message: &str| {
+        let body = json!({"target": ["@all"], "severity": "low", "message": message});
+        json_with_token("POST", "/v1/alerts", &holder.token, &body)
+    };
+    assert_eq!(site.send(post("node1 down")).await.status, 200);
+    assert_eq!(stream.next().await.data["message"], "node1 down");
+    // The first token closes the API to those who came without one.
+    assert_eq!(open.block().await, None);
+    let writer = with_scopes(&site, &[Scope::AlertsWrite]).await;
+    revoke(&site, holder.id).await;
+    let body = json!({"target": ["@all"], "severity": "low", "message": "node2 down"});
+    let after = json_with_token("POST", "/v1/alerts", &writer.token, &body);
+    assert_eq!(site.send(after).await.status, 200);
     assert_eq!(stream.block().await, None);
 }
 

@@ -30,7 +30,7 @@ pub use load::{Alert, Load, Outcome, Posted, post, post_with};
 pub use mockup::{Message, Mockup, Refusal, Stats};
 pub use port::{free_address, free_addresses};
 pub use process::{Process, command, command_ended_by};
-pub(crate) use process::{is_running, pid, started_at};
+pub(crate) use process::{is_running, pause, pid, started_at};
 pub use scratch::{Scratch, build_folder};
 pub use server::{Server, ServerOptions};
 pub use shim::shim;

@@ -18,8 +18,11 @@ use super::wait_for;
 
 const SETPRIV: &str = "/usr/bin/setpriv";
 /// Places among the fields of `/proc/ID/stat` that follow the name, see proc_pid_stat(5).
+const STATE: usize = 0;
 const PARENT: usize = 1;
 const STARTED_AT: usize = 19;
+/// How long a process may take to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// As much of a log as tells why a process has ended.
 const TAIL: usize = 40;
 
@@ -111,8 +114,9 @@ impl Process {
     }
 
     /// Stops it where it stands, as a suspended machine would; not its children.
+    /// When this returns, none of its threads runs any more.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        pause(self.id());
     }
 
     /// Lets it go on.
@@ -173,18 +177,42 @@ pub(crate) fn is_running(id: u32) -> bool {
     started_at(id).is_some()
 }
 
+/// Stops a process, not necessarily a child, and waits until all its threads stand.
+/// The signal alone is too little: it is taken when the first thread gets a
+/// processor, and until then the others still answer.
+pub(crate) fn pause(id: u32) {
+    // An error means that it is gone, and stands in its own way.
+    let _ = kill_process(pid(id), Signal::STOP);
+    wait_for("a process to stop", PATIENCE, || {
+        (!is_running(id) || threads_stand(id)).then_some(())
+    });
+}
+
+fn threads_stand(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        let fields = stat(&thread.path());
+        fields.is_none_or(|fields| fields[STATE] == "T")
+    })
+}
+
 /// When a process that has not ended was started, in ticks since the boot.
 pub(crate) fn started_at(id: u32) -> Option<u64> {
-    stat(id)?.get(STARTED_AT)?.parse().ok()
+    stat_of(id)?.get(STARTED_AT)?.parse().ok()
 }
 
 fn parent(id: u32) -> Option<u32> {
-    stat(id)?.get(PARENT)?.parse().ok()
+    stat_of(id)?.get(PARENT)?.parse().ok()
 }
 
-/// What `/proc/ID/stat` says of a process that has not ended, from the state on.
-fn stat(id: u32) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+fn stat_of(id: u32) -> Option<Vec<String>> {
+    stat(Path::new(&format!("/proc/{id}")))
+}
+
+/// What `stat` in the folder of a process or thread that has not ended says, from
+/// the state on.
+fn stat(folder: &Path) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
     // The name, in brackets, may have anything in it.
     let fields = stat.rsplit_once(") ")?.1.split(' ');
     let fields: Vec<String> = fields.map(str::to_owned).collect();

@@ -8,7 +8,7 @@ use rustix::process::{Signal, kill_process};
 
 use self::cluster::Cluster;
 use super::{Left, PATIENCE, until_ready};
-use crate::harness::{Process, Scratch, is_running, pid, wait_for};
+use crate::harness::{Process, Scratch, is_running, pause, pid, wait_for};
 
 /// A PostgreSQL server of Debian's package with a database and one account, which
 /// may create databases and is no superuser. As a server should be: `fsync` on,
@@ -191,9 +191,7 @@ impl Postgres {
     pub fn pause(&self) {
         let process = self.process.as_ref().expect("the server runs");
         process.pause();
-        for child in process.children() {
-            let _ = kill_process(pid(child), Signal::STOP);
-        }
+        process.children().into_iter().for_each(pause);
     }
 
     /// Lets all its processes go on.

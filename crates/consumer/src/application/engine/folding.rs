@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use common::{DestinationId, Now, Severity};
 
-use super::{
-    Engine, digest::Composer, held::Held, lane::Lane, parking::Fetch, settings::EngineSettings,
-};
+use super::{Engine, digest::Composer, held::Held, lane::Lane, settings::EngineSettings};
 use crate::domain::{Digest, DigestId, Lease, LeaseKey, Outcome, Unfolded};
 
 /// Deliveries drawn from disk for one digest, at least and at most, besides those
@@ -92,9 +90,7 @@ impl Engine {
             return;
         };
         for severity in Severity::BY_URGENCY {
-            let shelf = parking.shelf_mut(severity);
-            if shelf.count > 0 && shelf.fetch == Fetch::None {
-                shelf.queue_fetch();
+            if parking.queue_fetch(severity) {
                 self.fetches.queue(id, severity, self.outbox.decided());
             }
         }
@@ -276,7 +272,7 @@ fn draws(lane: &Lane) -> bool {
     let Some(parking) = &lane.parking else {
         return false;
     };
-    let has_high = parking.shelf(Severity::High).count > 0;
+    let has_high = parking.count_of(Severity::High) > 0;
     has_high || (parking.is_needed() && lane.held() < lane.folding.draw() / 2)
 }
 

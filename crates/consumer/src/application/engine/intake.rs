@@ -217,7 +217,7 @@ impl Engine {
         if let Some(lane) = self.lanes.forget(id) {
             for severity in Severity::BY_URGENCY {
                 let parking = lane.parking.as_ref();
-                let count = parking.map_or(0, |parking| parking.shelf(severity).count);
+                let count = parking.map_or(0, |parking| parking.count_of(severity));
                 if count > 0 && self.dormant.park(id, Some(host), severity, count) {
                     self.schedule.hosts.hold(host);
                 }
@@ -407,9 +407,7 @@ impl Engine {
             let Some(parking) = &mut lane.parking else {
                 return;
             };
-            let shelf = parking.shelf_mut(severity);
-            if wanted && shelf.count > 0 && shelf.fetch == Fetch::None {
-                shelf.queue_fetch();
+            if wanted && parking.queue_fetch(severity) {
                 self.fetches.queue(id, severity, self.outbox.decided());
             }
         }
@@ -454,8 +452,8 @@ fn must_park(lane: &Lane, lease: &Lease, full: bool, settings: &EngineSettings) 
         return false;
     }
     let severity = lease.alert.severity;
-    if let Some(parking) = &lane.parking {
-        let shelf = parking.shelf(severity);
+    let parking = lane.parking.as_ref();
+    if let Some(shelf) = parking.and_then(|parking| parking.shelf(severity)) {
         if shelf.cursor.is_some_and(|cursor| lease.position <= cursor) {
             // Fetching has passed its place and would not come back for it.
             return false;

@@ -133,7 +133,7 @@ impl Lane {
     /// A delivery has ended, or was folded.
     pub(super) fn let_go(&mut self, key: LeaseKey) {
         if let Some(parking) = &mut self.parking {
-            parking.shelf_mut(key.severity).let_go(key.position);
+            parking.let_go(key.severity, key.position);
         }
     }
 
@@ -172,6 +172,11 @@ impl Lane {
 
     fn insert_in_order(&mut self, held: Held) {
         let queue = &mut self.queues[index(held.severity())];
+        if queue.capacity() == 0 {
+            // Of the lanes behind a dead host most hold one each; four places would be
+            // the least otherwise.
+            queue.reserve_exact(1);
+        }
         let place = match queue.back() {
             Some(last) if last.position() > held.position() => {
                 queue.partition_point(|other| other.position() < held.position())

@@ -15,10 +15,11 @@ use crate::domain::Position;
 /// Fetches under way at once, over all lanes.
 const FETCHES: usize = 64;
 
-/// A lane's shelves, one a severity.
+/// A lane's shelves, one a severity, each made when it is needed: tens of thousands
+/// of lanes have one, and hardly any has three.
 #[derive(Debug, Default)]
 pub(super) struct Parking {
-    shelves: [Shelf; 3],
+    shelves: [Option<Box<Shelf>>; 3],
 }
 
 /// The parked deliveries of one lane and severity.
@@ -53,37 +54,65 @@ pub(super) enum Fetch {
 }
 
 impl Parking {
-    pub(super) fn shelf(&self, severity: Severity) -> &Shelf {
-        &self.shelves[usize::from(severity.code())]
+    /// How many of that severity are on disk alone.
+    pub(super) fn count_of(&self, severity: Severity) -> u64 {
+        self.shelf(severity).map_or(0, |shelf| shelf.count)
+    }
+
+    pub(super) fn shelf(&self, severity: Severity) -> Option<&Shelf> {
+        self.shelves[usize::from(severity.code())].as_deref()
     }
 
     pub(super) fn shelf_mut(&mut self, severity: Severity) -> &mut Shelf {
-        &mut self.shelves[usize::from(severity.code())]
+        self.shelves[usize::from(severity.code())].get_or_insert_default()
+    }
+
+    /// A delivery of this lane and severity is no longer held.
+    pub(super) fn let_go(&mut self, severity: Severity, position: Position) {
+        if let Some(shelf) = &mut self.shelves[usize::from(severity.code())] {
+            shelf.let_go(position);
+        }
+    }
+
+    /// Notes that a fetch is queued, where something is to be fetched and none is on its
+    /// way; answers whether it did.
+    pub(super) fn queue_fetch(&mut self, severity: Severity) -> bool {
+        let shelf = self.shelves[usize::from(severity.code())].as_mut();
+        let waits = |shelf: &&mut Box<Shelf>| shelf.count > 0 && shelf.fetch == Fetch::None;
+        let Some(shelf) = shelf.filter(waits) else {
+            return false;
+        };
+        shelf.queue_fetch();
+        true
     }
 
     /// Whether anything is parked or on its way from there.
     pub(super) fn is_needed(&self) -> bool {
-        self.shelves
-            .iter()
-            .any(|shelf| shelf.count > 0 || shelf.fetch != Fetch::None)
+        self.shelves().any(|shelf| shelf.count > 0) || self.is_fetching()
     }
-}
 
-impl Parking {
     /// How many are on disk alone.
     pub(super) fn count(&self) -> u64 {
-        self.shelves.iter().map(|shelf| shelf.count).sum()
+        self.shelves().map(|shelf| shelf.count).sum()
     }
 
     /// Whether a fetch is on its way.
     pub(super) fn is_fetching(&self) -> bool {
-        self.shelves.iter().any(|shelf| shelf.fetch != Fetch::None)
+        self.fetching() > 0
     }
 
     /// Whether more than one fetch is on its way.
     pub(super) fn is_fetching_another(&self) -> bool {
-        let fetching = self.shelves.iter().filter(|s| s.fetch != Fetch::None);
-        fetching.count() > 1
+        self.fetching() > 1
+    }
+
+    fn fetching(&self) -> usize {
+        let fetching = self.shelves().filter(|shelf| shelf.fetch != Fetch::None);
+        fetching.count()
+    }
+
+    fn shelves(&self) -> impl Iterator<Item = &Shelf> {
+        self.shelves.iter().flatten().map(Box::as_ref)
     }
 }
 
@@ -123,13 +152,12 @@ impl Shelf {
     }
 
     /// A fetch has been queued.
-    pub(super) fn queue_fetch(&mut self) {
+    fn queue_fetch(&mut self) {
         self.fetch = Fetch::Queued;
         self.late = 0;
     }
 
-    /// A delivery of this lane and severity is no longer held.
-    pub(super) fn let_go(&mut self, position: Position) {
+    fn let_go(&mut self, position: Position) {
         if self.fetch != Fetch::None && self.again_until.is_some() {
             self.gone.push(position);
         }

@@ -120,7 +120,7 @@ impl Engine {
         let mut parked = [0; 3];
         if let Some(parking) = &lane.parking {
             for severity in Severity::BY_URGENCY {
-                parked[usize::from(severity.code())] = parking.shelf(severity).count;
+                parked[usize::from(severity.code())] = parking.count_of(severity);
             }
         }
         Some(DestinationStatus {

@@ -290,10 +290,10 @@ fn as_many_as_a_lane_may_hold_step_aside_and_then_it_waits_for_them() {
 #[test]
 fn a_hundred_thousand_busy_lanes_fit_in_a_hundred_megabytes() {
     // A busy lane: its struct, its entry in the map (with the map at worst half
-    // empty), a queue of the least capacity, a timer, and one delivery with an
+    // empty), a queue of one, a timer, and one delivery with an
     // alert, a destination and a credential that it shares with nobody.
     let map_entry = 2 * (size_of::<DestinationId>() + size_of::<Box<Lane>>() + 1);
-    let queue = 4 * size_of::<Held>();
+    let queue = size_of::<Held>();
     let timer = 2 * size_of::<(Duration, DestinationId)>();
     let shared = size_of::<Lease>()
         + size_of::<Alert>()

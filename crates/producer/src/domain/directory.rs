@@ -6,15 +6,15 @@
 //! the one it began with. They are trees: hash maps of this kind find a user in less
 //! time than anyone would notice, and take two to three times the memory.
 
-use std::{borrow::Borrow, sync::Arc};
+use std::sync::Arc;
 
 use common::{ApiTokenId, GroupId, UserId};
 use imbl::{OrdMap, OrdSet};
 
-use self::{destinations::further_of_user, entry::Entry};
+use self::{destinations::further_of_user, entry::Entry, named::Names};
 use super::{
-    ApiToken, Change, Command, Group, GroupName, GroupRecord, MAX_API_TOKENS, MAX_DESTINATIONS,
-    NewCredential, User, UserName, UserRecord,
+    ApiToken, Change, Command, Group, GroupRecord, MAX_API_TOKENS, MAX_DESTINATIONS, NewCredential,
+    User, UserRecord,
 };
 
 /// The most users, all of whom one alert may reach. With a token and a channel each they
@@ -108,9 +108,9 @@ pub enum Effect {
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     users: OrdMap<UserId, Entry>,
-    user_names: OrdMap<UserName, UserId>,
+    user_names: Names<User>,
     groups: OrdMap<GroupId, Arc<Group>>,
-    group_names: OrdMap<GroupName, GroupId>,
+    group_names: Names<Group>,
     members: OrdMap<GroupId, OrdSet<UserId>>,
     api_tokens: OrdMap<ApiTokenId, Arc<ApiToken>>,
     /// By the beginning of their hashes.
@@ -155,7 +155,7 @@ impl Directory {
 
     /// The user of that name.
     pub fn user_named(&self, name: &str) -> Option<&Arc<User>> {
-        self.user(*self.user_names.get(name)?)
+        self.user_names.get(name)
     }
 
     /// The group of that id.
@@ -165,7 +165,7 @@ impl Directory {
 
     /// The group of that name.
     pub fn group_named(&self, name: &str) -> Option<&Arc<Group>> {
-        self.group(*self.group_names.get(name)?)
+        self.group_names.get(name)
     }
 
     /// All users, in the order of their ids.
@@ -180,7 +180,7 @@ impl Directory {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Arc<User>> {
-        names_from(&self.user_names, prefix, after).filter_map(|id| self.user(*id))
+        self.user_names.from(prefix, after)
     }
 
     /// Groups in the order of their names; otherwise as [`users_by_name`](Self::users_by_name).
@@ -189,7 +189,7 @@ impl Directory {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Arc<Group>> {
-        names_from(&self.group_names, prefix, after).filter_map(|id| self.group(*id))
+        self.group_names.from(prefix, after)
     }
 
     /// A group's users, in the order of their ids; nobody for an unknown group.
@@ -217,22 +217,6 @@ impl Directory {
             .get(&group)
             .is_some_and(|users| users.contains(&user))
     }
-}
-
-fn names_from<'a, Name: Ord + Borrow<str>, Id>(
-    names: &'a OrdMap<Name, Id>,
-    prefix: &'a str,
-    after: Option<&'a str>,
-) -> impl Iterator<Item = &'a Id> {
-    use std::ops::Bound;
-    let start = match after {
-        Some(after) if after >= prefix => Bound::Excluded(after),
-        _ => Bound::Included(prefix),
-    };
-    names
-        .range::<_, str>((start, Bound::Unbounded))
-        .take_while(move |(name, _)| (*name).borrow().starts_with(prefix))
-        .map(|(_, id)| id)
 }
 
 /// Deciding: what a command changes, or why it cannot be done.
@@ -401,17 +385,16 @@ fn holds_token(user: &User, token: &str) -> bool {
 impl Directory {
     /// Puts a user in the place of the one of that id, if there was one.
     pub fn insert_user(&mut self, user: Arc<User>) {
-        let (name, id) = (user.name.clone(), user.id);
-        match self.users.get_mut(&id) {
+        match self.users.get_mut(&user.id) {
             Some(entry) => {
-                give_up(&mut self.user_names, entry.user.name.as_str(), id);
-                entry.user = user;
+                self.user_names.give_up(&entry.user);
+                entry.user = Arc::clone(&user);
             }
             None => {
-                self.users.insert(id, Entry::new(user));
+                self.users.insert(user.id, Entry::new(Arc::clone(&user)));
             }
         }
-        self.user_names.insert(name, id);
+        self.user_names.give(user);
     }
 
     /// Takes a user out, with their memberships.
@@ -419,7 +402,7 @@ impl Directory {
         let Some(entry) = self.users.remove(&id) else {
             return;
         };
-        give_up(&mut self.user_names, entry.user.name.as_str(), id);
+        self.user_names.give_up(&entry.user);
         for group in entry.groups() {
             if let Some(users) = self.members.get_mut(group) {
                 users.remove(&id);
@@ -431,9 +414,9 @@ impl Directory {
     /// members stay.
     pub fn insert_group(&mut self, group: Arc<Group>) {
         if let Some(old) = self.groups.get(&group.id) {
-            give_up(&mut self.group_names, old.name.as_str(), old.id);
+            self.group_names.give_up(old);
         }
-        self.group_names.insert(group.name.clone(), group.id);
+        self.group_names.give(Arc::clone(&group));
         self.groups.insert(group.id, group);
     }
 
@@ -442,7 +425,7 @@ impl Directory {
         let Some(group) = self.groups.remove(&id) else {
             return;
         };
-        give_up(&mut self.group_names, group.name.as_str(), id);
+        self.group_names.give_up(&group);
         for user in self.members.remove(&id).into_iter().flatten() {
             if let Some(entry) = self.users.get_mut(&user) {
                 entry.leave(id);
@@ -469,20 +452,10 @@ impl Directory {
     }
 }
 
-/// Takes a name from who has it, unless another has it already.
-fn give_up<Name, Id>(names: &mut OrdMap<Name, Id>, name: &str, id: Id)
-where
-    Name: Clone + Ord + Borrow<str>,
-    Id: Clone + PartialEq,
-{
-    if names.get(name) == Some(&id) {
-        names.remove(name);
-    }
-}
-
 mod api_tokens;
 mod credentials;
 mod destinations;
 mod entry;
+mod named;
 #[cfg(test)]
 mod tests;

@@ -83,7 +83,7 @@ impl Default for EngineSettings {
         Self {
             max_in_flight: 512,
             max_in_flight_per_host: 384,
-            memory_leases: 16_384,
+            memory_leases: 12_288,
             lane_leases: 64,
             channels: Vec::new(),
             digest_after: Some(Duration::from_secs(10)),

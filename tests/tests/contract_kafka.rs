@@ -158,6 +158,8 @@ impl QueueUnderTest for Kafka {
             retention: Duration::from_secs(24 * 60 * 60),
             history_max_bytes: 1 << 30,
             synchronous: Synchronous::Full,
+            secret_key: None,
+            scrub_large: false,
         };
         Self {
             alerts: Arc::new(Accepting {

@@ -47,7 +47,7 @@ impl Database {
 }
 
 async fn connect(url: &DatabaseUrl, clock: &Arc<ManualClock>) -> Postgres {
-    let settings = Settings::new(url.clone());
+    let settings = Settings::new(url.clone(), services::secret_key());
     Postgres::connect(settings, clock.clone()).await.unwrap()
 }
 

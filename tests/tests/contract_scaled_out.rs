@@ -208,7 +208,7 @@ async fn producer(
 ) -> Producer {
     let store = postgres::Settings {
         patience: Duration::ZERO,
-        ..postgres::Settings::new(database.parse().unwrap())
+        ..postgres::Settings::new(database.parse().unwrap(), services::secret_key())
     };
     let store = Postgres::connect(store, clock.clone()).await.unwrap();
     let writer = Followed {

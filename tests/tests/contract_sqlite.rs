@@ -47,6 +47,8 @@ fn store(path: &Path, clock: Arc<ManualClock>) -> Store {
         retention: Duration::from_secs(7 * 24 * 60 * 60),
         history_max_bytes: 1 << 30,
         synchronous: Synchronous::Full,
+        secret_key: None,
+        scrub_large: false,
     };
     Store::open(settings, clock).unwrap()
 }

@@ -148,7 +148,7 @@ impl Site {
         sealer: Arc<Sealer>,
         clock: Arc<dyn Clock>,
     ) -> Producer {
-        let settings = postgres::Settings::new(database.parse().unwrap());
+        let settings = postgres::Settings::new(database.parse().unwrap(), services::secret_key());
         let store = Postgres::connect(settings, clock.clone()).await.unwrap();
         let counts = FeedMetrics::default();
         let mut metrics = Registry::default();

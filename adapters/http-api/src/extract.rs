@@ -136,14 +136,19 @@ pub(crate) struct DryRun {
 impl DryRun {
     /// Whether it asks for a dry run.
     pub(crate) fn is_asked(&self) -> Result<bool, ApiError> {
-        match self.dry_run.as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(ApiError::Field {
-                field: "dryRun",
-                sentence: "dryRun must be true or false.".into(),
-            }),
-        }
+        truth("dryRun", self.dry_run.as_deref())
+    }
+}
+
+/// A parameter that is true or false; false where it is left out.
+pub(crate) fn truth(field: &'static str, value: Option<&str>) -> Result<bool, ApiError> {
+    match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ApiError::Field {
+            field,
+            sentence: format!("{field} must be true or false."),
+        }),
     }
 }
 

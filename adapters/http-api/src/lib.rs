@@ -30,6 +30,7 @@ mod rate;
 mod redact;
 mod request_log;
 mod router;
+mod secrets;
 mod server;
 mod standby;
 mod tls;

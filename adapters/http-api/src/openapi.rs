@@ -313,6 +313,37 @@ impl IntoResponses for ReplayConflict {
     }
 }
 
+/// What a rotation of keys can meet with.
+pub(crate) struct NoNewKey;
+
+impl IntoResponses for NoNewKey {
+    fn responses() -> Responses {
+        faults([
+            fault(
+                StatusCode::CONFLICT,
+                "Everything is sealed with the first key, and the process may not make another",
+                [example(
+                    "NO_NEW_KEY",
+                    "There is no new key: put one first among the keys of every process, keep the old one after it, and rotate again.",
+                    Value::Null,
+                )],
+            ),
+            fault(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not done, or not to its end; try again after `Retry-After` seconds",
+                [
+                    store_unwritable(),
+                    example(
+                        "KEYS_UNUSABLE",
+                        "The file with the keys cannot be read or replaced; the log says why.",
+                        Value::Null,
+                    ),
+                ],
+            ),
+        ])
+    }
+}
+
 /// What a change can meet with in the store.
 pub(crate) struct StoreFaults;
 

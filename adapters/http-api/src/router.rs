@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use producer::{
-    application::{Alerts, ApiTokens, DirectoryAdmin, Orders},
+    application::{Alerts, ApiTokens, DirectoryAdmin, Orders, Secrets},
     ports::{AuditLog, Destinations, History},
 };
 use prometheus_client::registry::Registry;
@@ -40,7 +40,7 @@ use crate::{
     passage::Passage,
     rate::{Rate, RateLimit},
     request_log::{LogHttp, Recorder},
-    tokens, user_destinations, users,
+    secrets, tokens, user_destinations, users,
 };
 
 /// Where the OpenAPI document is.
@@ -63,6 +63,8 @@ pub struct ApiState {
     pub directory: Arc<DirectoryAdmin>,
     /// Who may call it.
     pub tokens: Arc<ApiTokens>,
+    /// The keys of stored secrets.
+    pub secrets: Arc<Secrets>,
     /// How it is open without tokens.
     pub access: Access,
     /// Everything that `/metrics` shows; [`HttpMetrics::register`] first.
@@ -194,7 +196,7 @@ type Route = UtoipaMethodRouter<Arc<App>>;
 /// All routes that the document describes. Each is made when it is asked for, and its
 /// description dropped where nobody needs it: all of them together take more memory
 /// than the rest of the process.
-fn routes() -> [fn() -> Route; 26] {
+fn routes() -> [fn() -> Route; 27] {
     [
         || routes!(history::alerts::list, alerts::post),
         || routes!(history::alerts::get),
@@ -225,6 +227,7 @@ fn routes() -> [fn() -> Route; 26] {
         || routes!(tokens::list, tokens::create),
         || routes!(tokens::get, tokens::revoke),
         || routes!(audit::list),
+        || routes!(secrets::rotate),
         || routes!(health::live),
         || routes!(health::ready),
         || routes!(health::metrics),

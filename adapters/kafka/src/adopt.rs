@@ -10,7 +10,7 @@ use rdkafka::Message;
 
 use crate::{
     records::{Foreign, Outgoing, alert_records},
-    sealing::Sealer,
+    sealer::Sealer,
     topics::{Limits, Topics},
 };
 

@@ -77,9 +77,6 @@ pub enum OpenError {
         /// The topic.
         topic: String,
         /// Why.
-        reason: crate::sealing::Unopened,
+        reason: sealing::Unopened,
     },
-    /// The sealing keys cannot be used.
-    #[error(transparent)]
-    Keys(#[from] crate::sealing::KeyError),
 }

@@ -13,7 +13,7 @@ use crate::{
     client::{self, Events, blocking},
     error::OpenError,
     records::{open_part, read_versioned},
-    sealing::Sealer,
+    sealer::Sealer,
     settings::Settings,
     topics::Topics,
 };

@@ -6,7 +6,7 @@
 //! | `settings.rs`, `error.rs` | how the cluster is used; why it cannot be |
 //! | `topics.rs`, `client.rs` | the topics and that they are as they must be; clients, and whether they reach it |
 //! | `sending.rs` | producers, and the threads that hear what became of their records |
-//! | `sealing.rs`, `key_check.rs` | what subscribers without the key must not see; whether this process has the others' keys |
+//! | `sealer.rs`, `key_check.rs` | what subscribers without the key must not see; whether this process has the others' keys |
 //! | `records/` | between the domain and the records of `common::wire` |
 //! | `publisher.rs`, `gate.rs` | the accepting end: alerts into their topic; whether that can be done now |
 //! | `alert_log/` | the topic of alerts as whoever reads it must: what is an alert, what a repetition |
@@ -31,7 +31,7 @@ mod key_check;
 pub mod lanes;
 mod publisher;
 pub mod records;
-mod sealing;
+mod sealer;
 mod sending;
 mod settings;
 mod topics;
@@ -45,6 +45,7 @@ pub use history::{FeedMetrics, HistoryFeed};
 pub use key_check::check_keys;
 pub use lanes::{Delivering, Inspectors, Lanes};
 pub use publisher::Publisher;
-pub use sealing::{Field, KeyError, Keyring, Sealer, Unopened};
+pub use sealer::{Field, NoKey, Sealer};
+pub use sealing::{KeyError, Keyring, Unopened};
 pub use settings::{Format, Settings};
 pub use topics::{Limits, Topics, partition_of, prepare};

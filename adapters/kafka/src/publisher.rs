@@ -26,7 +26,7 @@ use crate::{
     error::OpenError,
     gate::Gate,
     records::{Outgoing, alert_records},
-    sealing::Sealer,
+    sealer::Sealer,
     sending::{self, Answering},
     settings::Settings,
     topics::{Limits, Topics},

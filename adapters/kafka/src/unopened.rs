@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::{Now, UtcMillis};
 
-use crate::sealing::Unopened;
+use sealing::Unopened;
 
 /// How long another process may try before this one tries again.
 pub(crate) const LEFT_TO_OTHERS: Duration = Duration::from_secs(5);

@@ -55,6 +55,17 @@ pub enum ConnectError {
         /// The last one known.
         known: i32,
     },
+    /// The keys are others than the database's secrets are sealed with.
+    #[error(
+        "users' tokens in the database {place} cannot be opened: {reason}; give every producer \
+         the same keys"
+    )]
+    Keys {
+        /// Host, port and database.
+        place: String,
+        /// Why.
+        reason: sealing::Unopened,
+    },
     /// The schema cannot be brought up to date.
     #[error("the schema of the database {place} cannot be brought up to date: {reason}")]
     Schema {

@@ -28,6 +28,7 @@ mod history;
 mod keys;
 mod listener;
 mod schema;
+mod secrets;
 mod server;
 mod task;
 mod time;
@@ -39,9 +40,11 @@ use std::{sync::Arc, time::Duration};
 
 use common::Clock;
 use deadpool_postgres::Pool;
+use sealing::Vault;
 use tokio::sync::watch;
 
 use listener::{Health, Listener};
+use secrets::{NotRead, Secrets};
 use server::Server;
 use task::AbortOnDrop;
 
@@ -50,6 +53,7 @@ pub use directory::PostgresDirectory;
 pub use error::ConnectError;
 pub use history::{HistoryMetrics, PostgresHistory};
 pub use keys::PostgresKeys;
+pub use secrets::PostgresSecrets;
 pub use url::{DatabaseUrl, UrlError};
 
 /// How a database is used.
@@ -66,17 +70,20 @@ pub struct Settings {
     /// How long an alert or a delivery is waited for that may be about to be recorded:
     /// the history is a moment behind.
     pub patience: Duration,
+    /// The keys that secrets are sealed with; the same for every process.
+    pub secret_key: Arc<Vault>,
 }
 
 impl Settings {
-    /// The usual ones for that database.
-    pub fn new(url: DatabaseUrl) -> Self {
+    /// The usual ones for that database, with those keys.
+    pub fn new(url: DatabaseUrl, secret_key: Arc<Vault>) -> Self {
         Self {
             url,
             wait: Duration::from_secs(60),
             connections: 16,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
             patience: Duration::from_secs(1),
+            secret_key,
         }
     }
 }
@@ -89,6 +96,8 @@ pub struct Postgres {
     pub keys: Arc<PostgresKeys>,
     /// Who did what.
     pub audit: Arc<PostgresAudit>,
+    /// The keys of its secrets.
+    pub secrets: Arc<PostgresSecrets>,
     /// The history.
     pub history: Arc<PostgresHistory>,
     /// Its counts.
@@ -96,6 +105,7 @@ pub struct Postgres {
     trimmer: Arc<history::Trimmer>,
     health: Health,
     pool: Pool,
+    sealed_with: Arc<Secrets>,
     clock: Arc<dyn Clock>,
     _tasks: Vec<AbortOnDrop>,
 }
@@ -106,7 +116,7 @@ impl Postgres {
     ///
     /// # Errors
     /// At once where waiting does not help: a wrong password, no such database, a schema
-    /// that is newer.
+    /// that is newer, keys that do not open what is there.
     pub async fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let Settings {
             url,
@@ -114,6 +124,7 @@ impl Postgres {
             connections,
             retention,
             patience,
+            secret_key,
         } = settings;
         let server = Server::new(url)?;
         let place = server.place().to_owned();
@@ -123,8 +134,15 @@ impl Postgres {
             place: place.clone(),
             reason,
         };
-        let loaded = directory::load(&mut client).await;
-        let state = loaded.map_err(|error| unreachable(error::describe(&error)))?;
+        let secrets = Arc::new(secrets::open(&mut client, secret_key, &place).await?);
+        let loaded = directory::load(&mut client, &secrets).await;
+        let state = loaded.map_err(|not_read| match not_read {
+            NotRead::Database(error) => unreachable(error::describe(&error)),
+            NotRead::Sealed(reason) => ConnectError::Keys {
+                place: place.clone(),
+                reason,
+            },
+        })?;
         let end = history::End::read(&client).await;
         let end = end.map_err(|error| unreachable(error::describe(&error)))?;
         drop(client);
@@ -136,6 +154,7 @@ impl Postgres {
         let listener = Listener {
             server,
             published: published.clone(),
+            secrets: secrets.clone(),
             health: health.clone(),
             keys,
             history: end.clone(),
@@ -151,6 +170,7 @@ impl Postgres {
             directory: Arc::new(PostgresDirectory::new(
                 pool.clone(),
                 published,
+                secrets.clone(),
                 clock.clone(),
             )),
             keys: Arc::new(PostgresKeys::new(
@@ -162,31 +182,39 @@ impl Postgres {
             audit: Arc::new(PostgresAudit::new(pool.clone(), clock.clone())),
             history: Arc::new(PostgresHistory::new(
                 pool.clone(),
+                secrets.clone(),
                 clock.clone(),
                 end,
                 metrics.clone(),
                 patience,
             )),
             metrics,
+            secrets: Arc::new(PostgresSecrets::new(pool.clone(), secrets.clone())),
             health,
             _tasks: vec![
                 AbortOnDrop(tokio::spawn(listener.run())),
-                AbortOnDrop(tokio::spawn(trim::run(pool.clone(), clock.clone()))),
+                AbortOnDrop(tokio::spawn(trim::run(
+                    pool.clone(),
+                    secrets.clone(),
+                    clock.clone(),
+                ))),
                 AbortOnDrop(tokio::spawn(trimmer.clone().run())),
             ],
             trimmer,
             pool,
+            sealed_with: secrets,
             clock,
         })
     }
 
-    /// Removes what has served its time: keys, the log of changes, credentials. That
+    /// Removes what has served its time: keys, the log of changes, credentials; seals what was
+    /// written by hand. That
     /// happens by itself once a minute.
     ///
     /// # Errors
     /// Why not; what is left goes the next time.
     pub async fn trim(&self) -> Result<(), String> {
-        let trimmed = trim::trim(&self.pool, self.clock.now().utc).await;
+        let trimmed = trim::trim(&self.pool, &self.sealed_with, self.clock.now().utc).await;
         trimmed.map(drop).map_err(|failure| failure.to_string())
     }
 
@@ -216,9 +244,10 @@ impl Postgres {
 /// it and the others wait.
 ///
 /// # Errors
-/// As [`Postgres::connect`].
-pub async fn migrate(settings: Settings) -> Result<(), ConnectError> {
-    let server = Server::new(settings.url)?;
-    let mut client = server.connect_within(settings.wait).await?;
+/// As [`Postgres::connect`]. Needs no keys: what is in the clear is sealed by the first
+/// process that connects.
+pub async fn migrate(url: DatabaseUrl, wait: Duration) -> Result<(), ConnectError> {
+    let server = Server::new(url)?;
+    let mut client = server.connect_within(wait).await?;
     schema::migrate(&mut client, server.place()).await
 }

@@ -17,6 +17,7 @@ use crate::{
     directory::{Published, catch_up},
     error::{Failure, NO_ANSWER, NoConnection, describe},
     history::{End, FEED},
+    secrets::Secrets,
     server::{Driver, Server},
     task::AbortOnDrop,
 };
@@ -69,6 +70,7 @@ impl Health {
 pub(crate) struct Listener {
     pub(crate) server: Server,
     pub(crate) published: Arc<Published>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) health: Health,
     /// Marked as changed when an idempotency key was, somewhere.
     pub(crate) keys: watch::Sender<()>,
@@ -162,7 +164,7 @@ impl Listener {
         // It answers, so it is worth the turn. What it sees is settled by the next query.
         let turn = self.published.turn().await;
         let current = turn.current();
-        let newer = catch_up(&transaction, &current);
+        let newer = catch_up(&transaction, &current, &self.secrets);
         if let Some(newer) = timeout(CATCH_UP, newer).await.map_err(away)?? {
             turn.publish(newer);
         }

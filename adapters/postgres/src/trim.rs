@@ -1,4 +1,5 @@
-//! Removing what has served its time, once a minute and in small steps. Several processes
+//! Removing what has served its time, and sealing what was written by hand, once a minute
+//! and in small steps. Several processes
 //! share the work; none waits for another.
 
 use std::{sync::Arc, time::Duration};
@@ -8,7 +9,12 @@ use deadpool_postgres::Pool;
 use tokio::time::MissedTickBehavior;
 use tokio_postgres::types::Type;
 
-use crate::{error::Failure, keys, time::system_time};
+use crate::{
+    error::Failure,
+    keys,
+    secrets::{Secrets, seal_unsealed},
+    time::system_time,
+};
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -29,25 +35,27 @@ const LOG: &str = "DELETE FROM directory_change WHERE sequence IN (
 /// A dead letter is kept for 30 days, and nothing that can be sent is older.
 const ARE_UNUSED: &str =
     "SELECT EXISTS (SELECT FROM credential WHERE retired_at < now() - interval '31 days')";
+const ARE_UNSEALED: &str = "SELECT EXISTS (SELECT FROM credential WHERE secret IS NOT NULL)";
 const UNUSED: &str = "DELETE FROM credential WHERE id IN (
        SELECT id FROM credential c WHERE retired_at < now() - interval '31 days'
          AND NOT EXISTS (SELECT FROM user_destination p WHERE p.credential_id = c.id)
        ORDER BY retired_at LIMIT 1000)";
 
 /// Trims for ever.
-pub(crate) async fn run(pool: Pool, clock: Arc<dyn Clock>) {
+pub(crate) async fn run(pool: Pool, secrets: Arc<Secrets>, clock: Arc<dyn Clock>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(failure) = trim(&pool, clock.now().utc).await {
+        if let Err(failure) = trim(&pool, &secrets, clock.now().utc).await {
             tracing::debug!("nothing was trimmed: {failure}");
         }
     }
 }
 
 /// Removes all that has served its time; says how many rows that were.
-pub(crate) async fn trim(pool: &Pool, now: UtcMillis) -> Result<u64, Failure> {
+pub(crate) async fn trim(pool: &Pool, secrets: &Secrets, now: UtcMillis) -> Result<u64, Failure> {
+    seal_by_hand(pool, secrets).await?;
     let forgotten = system_time(keys::forgotten(now));
     let mut rows = 0;
     loop {
@@ -63,6 +71,19 @@ pub(crate) async fn trim(pool: &Pool, now: UtcMillis) -> Result<u64, Failure> {
             return Ok(rows);
         }
     }
+}
+
+/// Seals what somebody wrote with SQL.
+async fn seal_by_hand(pool: &Pool, secrets: &Secrets) -> Result<(), Failure> {
+    let mut client = pool.get().await?;
+    let there_are: bool = client.query_one(ARE_UNSEALED, &[]).await?.try_get(0)?;
+    if !there_are {
+        return Ok(());
+    }
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("SELECT directory_lock()").await?;
+    seal_unsealed(&transaction, secrets).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Under the directory's lock, lest one be taken back into use meanwhile.

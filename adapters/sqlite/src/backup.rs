@@ -1,14 +1,19 @@
 //! Reading a data folder from beside the process that uses it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use producer::domain::Directory;
 
-use crate::{OpenError, directory, folder, schema};
+use sealing::Vault;
+
+use crate::{
+    OpenError, directory, folder, schema,
+    secrets::{self, Secrets},
+};
 
 /// Writes a consistent copy of the database of the data folder to `to`, whether
-/// or not a server is running on it. The copy holds the tokens; it is made
-/// readable for its owner alone. Fails where `to` exists.
+/// or not a server is running on it. The copy holds the tokens, sealed, and not their
+/// key; it is made readable for its owner alone. Fails where `to` exists.
 pub fn backup(data_folder: &Path, to: &Path) -> Result<(), OpenError> {
     let connection = open(data_folder)?;
     let unusable = |error| OpenError::Folder {
@@ -32,9 +37,19 @@ pub fn backup(data_folder: &Path, to: &Path) -> Result<(), OpenError> {
     copy.sync_all().map_err(unusable)
 }
 
-/// Reads the directory of the data folder, tokens included.
-pub fn read_directory(data_folder: &Path) -> Result<Directory, OpenError> {
-    Ok(directory::load(&open(data_folder)?)?)
+/// Reads the directory of the data folder, tokens included, with those keys or the one in
+/// the folder.
+pub fn read_directory(
+    data_folder: &Path,
+    secret_key: Option<Arc<Vault>>,
+) -> Result<Directory, OpenError> {
+    let connection = open(data_folder)?;
+    let vault = match secret_key {
+        Some(vault) => vault,
+        None => Arc::new(secrets::keys_of_file(&folder::secret_key(data_folder))?),
+    };
+    let secrets = Secrets::read_only(&connection, vault)?;
+    Ok(directory::load(&connection, &secrets)?)
 }
 
 fn open(data_folder: &Path) -> Result<rusqlite::Connection, OpenError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use common::{
-    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserDestinationId, UserId,
+    ChannelKind, Credential, CredentialId, Destination, GroupId, UserDestinationId, UserId,
     UtcMillis,
 };
 use consumer::{domain::Lease, ports::Credentials};
@@ -21,6 +21,7 @@ use rusqlite::{Connection, Row};
 use crate::{
     api_tokens,
     reader::{damaged, uuid},
+    secrets::Secrets,
     writer::{self, Commands},
 };
 
@@ -74,7 +75,10 @@ impl Credentials for SqliteDirectory {
 }
 
 /// Reads the whole directory.
-pub(crate) fn load(connection: &Connection) -> Result<Directory, rusqlite::Error> {
+pub(crate) fn load(
+    connection: &Connection,
+    secrets: &Secrets,
+) -> Result<Directory, rusqlite::Error> {
     let mut directory = Directory::default();
     let mut users = connection.prepare(
         "SELECT u.id, u.name, u.created_at, u.updated_at,
@@ -88,7 +92,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Directory, rusqlite::Error
     let mut rows = users.query([])?;
     let mut current: Option<Loading> = None;
     while let Some(row) = rows.next()? {
-        let place = user_destination(row)?;
+        let place = user_destination(row, secrets)?;
         let id = UserId(uuid(row, 0)?);
         match &mut current {
             Some(user) if user.id == id => user.further.push(FurtherDestination {
@@ -164,19 +168,17 @@ fn loading(row: &Row<'_>, id: UserId, first: UserDestination) -> Result<Loading,
     })
 }
 
-fn user_destination(row: &Row<'_>) -> Result<UserDestination, rusqlite::Error> {
+fn user_destination(row: &Row<'_>, secrets: &Secrets) -> Result<UserDestination, rusqlite::Error> {
     let kind = ChannelKind::new(row.get_ref(4)?.as_str()?);
-    let secret =
-        std::str::from_utf8(row.get_ref(8)?.as_blob()?).map_err(|error| damaged(8, error))?;
+    let id = CredentialId(row.get(7)?);
+    let secret = secrets.of_row(id, row.get_ref(8)?.as_blob()?);
+    let secret = secret.map_err(|unopened| damaged(8, unopened))?;
     Ok(UserDestination {
         destination: Arc::new(Destination::new(
             kind,
             row.get_ref(5)?.as_str()?,
             row.get_ref(6)?.as_str()?,
         )),
-        credential: Arc::new(Credential {
-            id: CredentialId(row.get(7)?),
-            secret: Secret::new(secret),
-        }),
+        credential: Arc::new(Credential { id, secret }),
     })
 }

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
+use sealing::{KeyError, Unopened};
 
 /// Why a data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +32,35 @@ pub enum OpenError {
     /// The file is no database of this program.
     #[error("the database cannot be read: {0}; restore the data folder from a backup")]
     Damaged(String),
+    /// The file with the keys cannot be used.
+    #[error("the key of users' tokens: {0}")]
+    Key(KeyError),
+    /// The file with the keys is not there, and something is sealed with them.
+    #[error(
+        "users' tokens are sealed and their key {} is missing; put it back, or name the file that has it with --secret-key-file", .0.display()
+    )]
+    KeyMissing(PathBuf),
+    /// The keys are others than the database was sealed with.
+    #[error(
+        "users' tokens in the database cannot be opened: {0}; name the file that has the key with --secret-key-file"
+    )]
+    Keys(Unopened),
+    /// It was written before secrets were sealed.
+    #[error(
+        "the data was written by an older version of error-notifier; start the server on it once"
+    )]
+    NotSealed,
 }
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        OpenError::Damaged(error.to_string())
+        let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = &error else {
+            return OpenError::Damaged(error.to_string());
+        };
+        match cause.downcast_ref::<Unopened>() {
+            Some(unopened) => OpenError::Keys(unopened.clone()),
+            None => OpenError::Damaged(error.to_string()),
+        }
     }
 }
 

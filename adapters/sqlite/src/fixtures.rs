@@ -50,6 +50,8 @@ pub(crate) fn settings(path: &Path) -> Settings {
         retention: 7 * DAY,
         history_max_bytes: 1 << 30,
         synchronous: Synchronous::Full,
+        secret_key: None,
+        scrub_large: false,
     }
 }
 

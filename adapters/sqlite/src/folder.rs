@@ -4,6 +4,7 @@
 //! data/
 //!   lock                held by the one process that uses the folder
 //!   error-notifier.db   the database, with -wal and -shm beside it
+//!   secret-key          the key of users' tokens, where no other is named
 //!   reserve             space given up when the disk is full, for settling alone
 //! ```
 
@@ -60,6 +61,11 @@ impl Folder {
         database(&self.path)
     }
 
+    /// Where the key is that tokens are sealed with, unless another is named.
+    pub(crate) fn secret_key(&self) -> PathBuf {
+        secret_key(&self.path)
+    }
+
     /// Makes the reserve where it is not whole. An error means that the disk has
     /// no room for it.
     pub(crate) fn restore_reserve(&self) -> io::Result<()> {
@@ -92,6 +98,11 @@ impl Folder {
 /// The database file of the data folder at `path`.
 pub(crate) fn database(path: &Path) -> PathBuf {
     path.join("error-notifier.db")
+}
+
+/// The key file of the data folder at `path`.
+pub(crate) fn secret_key(path: &Path) -> PathBuf {
+    path.join("secret-key")
 }
 
 /// Opens or makes a file that its owner alone may read: it may hold tokens.

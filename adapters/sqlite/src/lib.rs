@@ -19,6 +19,7 @@
 //! - An ended delivery never changes again: a repeated settlement finds it so.
 //! - `sequence` is the order of acceptance. It never repeats while anything refers to it.
 //! - When the disk is full, accepting stops first and settling last: see `space.rs`.
+//! - No secret is in the file in the clear: `secrets/`.
 //!
 //! # What a crash may do
 //!
@@ -42,6 +43,7 @@ mod packed;
 mod queue;
 mod reader;
 mod schema;
+mod secrets;
 mod sending;
 mod space;
 mod writer;
@@ -49,9 +51,11 @@ mod writer;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::Clock;
+use sealing::Vault;
 use tokio::sync::watch;
 
 use feed::Feed;
+use secrets::Secrets;
 use sending::Sending;
 
 pub use audit::SqliteAudit;
@@ -62,6 +66,7 @@ pub use error::OpenError;
 pub use history::SqliteHistory;
 pub use metrics::StoreMetrics;
 pub use queue::SqliteQueue;
+pub use secrets::SqliteSecrets;
 
 use handoff::Room;
 
@@ -83,6 +88,12 @@ pub struct Settings {
     pub history_max_bytes: u64,
     /// When a commit counts as durable.
     pub synchronous: Synchronous,
+    /// The keys that secrets are sealed with; else those in the data folder, made there
+    /// where nothing is sealed yet.
+    pub secret_key: Option<Arc<Vault>>,
+    /// Whether a large database too is rewritten at the start where it may hold remains of
+    /// secrets in the clear: for who has the time.
+    pub scrub_large: bool,
 }
 
 /// When a commit counts as durable.
@@ -108,6 +119,8 @@ pub struct Store {
     pub audit: Arc<SqliteAudit>,
     /// What a person can do about them.
     pub control: Arc<SqliteControl>,
+    /// The keys of its secrets.
+    pub secrets: Arc<SqliteSecrets>,
     /// What the store counts.
     pub metrics: StoreMetrics,
     /// Whether the disk is full and the reserve in use, as it changes.
@@ -126,10 +139,14 @@ impl Store {
     fn open_with(room: Room, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let folder = folder::Folder::take(&settings.path)?;
         let mut connection = schema::open(&folder.database(), settings.synchronous)?;
+        let vault = Secrets::keys(&connection, &folder, settings.secret_key.clone())?;
         schema::migrate(&mut connection)?;
-        let directory = directory::load(&connection)?;
+        let secrets = Arc::new(Secrets::open(&mut connection, vault)?);
+        secrets::scrub(&connection, settings.scrub_large)?;
+        let directory = directory::load(&connection, &secrets)?;
+        secrets.check_retired(&connection)?;
         let shared = Arc::new(directory::Published::new(Arc::new(directory)));
-        let reader = reader::Reader::open(&folder.database(), shared.clone())?;
+        let reader = reader::Reader::open(&folder.database(), shared.clone(), secrets.clone())?;
         let metrics = StoreMetrics::default();
         let handoff = Arc::new(reader.backlog(room)?);
         let sending = Arc::new(Sending::default());
@@ -149,6 +166,7 @@ impl Store {
             metrics: metrics.clone(),
             feed: Feed::new(history.feed()),
             sending: sending.clone(),
+            secrets: secrets.clone(),
             reserve_in_use: reserve,
         })?;
         Ok(Self {
@@ -161,6 +179,11 @@ impl Store {
             )),
             audit: Arc::new(SqliteAudit::new(history.clone(), writer.commands())),
             control: Arc::new(SqliteControl::new(history.clone(), writer.commands())),
+            secrets: Arc::new(SqliteSecrets::new(
+                secrets,
+                history.clone(),
+                writer.commands(),
+            )),
             history,
             metrics,
             reserve_in_use,

@@ -12,18 +12,20 @@ use consumer::{
     domain::{Lease, Position},
     ports::ParkedLane,
 };
+use producer::domain::Directory;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     directory::Published,
     handoff::{Handoff, Opened, ReadFrom, ReadTo, Room},
     schema,
+    secrets::Secrets,
 };
 
 use leases::take;
 pub(crate) use leases::{
-    ALERT, damaged, destination, fault_code, open_alert, opened, positions_to_leases, severity,
-    uuid,
+    ALERT, Sources, damaged, destination, fault_code, open_alert, opened, positions_to_leases,
+    severity, uuid,
 };
 pub(crate) use readings::Readings;
 pub(crate) use unparking::{Unparking, Wanted};
@@ -59,23 +61,36 @@ const UNPARK: &str = "SELECT sequence, ordinal FROM delivery
 /// The connection that reads beside the writer.
 pub(crate) struct Reader {
     connection: Connection,
-    /// What leases share with it need not be read, nor kept twice.
     directory: Arc<Published>,
+    secrets: Arc<Secrets>,
 }
 
 impl Reader {
-    pub(crate) fn open(path: &Path, directory: Arc<Published>) -> Result<Self, rusqlite::Error> {
+    pub(crate) fn open(
+        path: &Path,
+        directory: Arc<Published>,
+        secrets: Arc<Secrets>,
+    ) -> Result<Self, rusqlite::Error> {
         Ok(Self {
             connection: schema::open_reader(path)?,
             directory,
+            secrets,
         })
+    }
+
+    fn sources<'a>(&'a self, directory: &'a Directory) -> Sources<'a> {
+        Sources {
+            connection: &self.connection,
+            directory,
+            secrets: &self.secrets,
+        }
     }
 
     /// What earlier runs left, as the beginning of a handoff with that room.
     pub(crate) fn backlog(&self, room: Room) -> Result<Handoff, rusqlite::Error> {
         let connection = &self.connection;
         let positions = waiting(connection)?;
-        let waiting = positions_to_leases(connection, &self.directory.load(), &positions)?;
+        let waiting = positions_to_leases(self.sources(&self.directory.load()), &positions)?;
         let mut last_on_disk = [None; 3];
         for (line, severity) in last_on_disk.iter_mut().zip(Severity::BY_URGENCY) {
             *line = connection.query_row(
@@ -113,7 +128,12 @@ impl Reader {
                     }
                 },
             };
-            take(connection, &directory, &mut current, from.room, &mut leases)?;
+            take(
+                self.sources(&directory),
+                &mut current,
+                from.room,
+                &mut leases,
+            )?;
             if current.next < current.deliveries.len() {
                 opened = Some(current);
                 break;
@@ -153,7 +173,7 @@ impl Reader {
         // who asks twice.
         places.sort_unstable();
         let positions: Vec<_> = places.iter().map(|(position, _)| *position).collect();
-        let leases = positions_to_leases(connection, &self.directory.load(), &positions)?;
+        let leases = positions_to_leases(self.sources(&self.directory.load()), &positions)?;
         let mut answers: Vec<Vec<Lease>> = wanted.iter().map(|_| Vec::new()).collect();
         for ((_, place), lease) in places.into_iter().zip(leases) {
             answers[place].push(lease);

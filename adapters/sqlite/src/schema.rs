@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use refinery::Target;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{OpenError, Synchronous, folder::private_file};
@@ -48,7 +49,12 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
 
 /// Brings the schema up to date.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    migrate_to(connection, Target::Latest)
+}
+
+pub(crate) fn migrate_to(connection: &mut Connection, target: Target) -> Result<(), OpenError> {
     let report = embedded::migrations::runner()
+        .set_target(target)
         .run(connection)
         .map_err(|error| OpenError::Damaged(error.to_string()))?;
     for migration in report.applied_migrations() {

@@ -44,6 +44,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::User { command } => cli::block_on(cli::user::run(command)),
         Command::Group { command } => cli::block_on(cli::group::run(command)),
         Command::Directory { command } => cli::block_on(cli::directory::run(command)),
+        Command::Secrets { command } => cli::block_on(cli::secrets::run(command)),
         Command::Audit(arguments) => cli::block_on(cli::audit::run(arguments)),
         Command::Token { command } => cli::block_on(cli::token::run(command)),
         Command::Backup(arguments) => cli::backup::run(&arguments),

@@ -19,9 +19,12 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
+
+use sealing::{Keyring, Vault};
 
 use crate::harness::{Process, build_folder};
 
@@ -66,4 +69,11 @@ fn run(mut command: Command, log: &Path) {
         "{command:?}: {status}\n{}",
         process.tail()
     );
+}
+
+/// The key that tests seal stored secrets with.
+pub fn secret_key() -> Arc<Vault> {
+    let ring = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let ring = Keyring::from_environment(ring).expect("a key");
+    Arc::new(Vault::of_ring(ring).expect("a vault"))
 }

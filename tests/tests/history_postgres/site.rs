@@ -33,7 +33,7 @@ pub(crate) async fn connect(url: &str, clock: &Arc<ManualClock>) -> Postgres {
 pub(crate) async fn patient(url: &str, clock: &Arc<ManualClock>, patience: Duration) -> Postgres {
     let settings = Settings {
         patience,
-        ..Settings::new(url.parse().unwrap())
+        ..Settings::new(url.parse().unwrap(), services::secret_key())
     };
     Postgres::connect(settings, clock.clone()).await.unwrap()
 }

@@ -8,6 +8,7 @@ mod keys;
 mod opening;
 mod outage;
 mod proxy;
+mod sealing;
 mod secured;
 mod support;
 mod trimming;

@@ -59,7 +59,7 @@ pub(crate) fn server() -> &'static services::Postgres {
 
 pub(crate) fn settings(url: &str) -> Settings {
     let url: DatabaseUrl = url.parse().unwrap();
-    Settings::new(url)
+    Settings::new(url, services::secret_key())
 }
 
 pub(crate) async fn connect(url: &str) -> Postgres {

@@ -97,6 +97,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/v1/tokens/{id}", ADMIN),
     rule(Method::DELETE, "/v1/tokens/{id}", ADMIN),
     rule(Method::GET, "/v1/audit", ADMIN),
+    rule(Method::POST, "/v1/secrets/rotate", ADMIN),
     rule(Method::GET, "/metrics", Needs::MetricsOpen),
     rule(Method::GET, "/health/live", Needs::Nothing),
     rule(Method::GET, "/health/ready", Needs::Nothing),

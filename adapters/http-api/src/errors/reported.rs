@@ -10,7 +10,7 @@ use producer::{
     domain::{ForbiddenTarget, Invalid},
     ports::{
         AcceptError, AuditError, ControlError, DestinationsError, HistoryError, ReplayError,
-        StoreError,
+        RotationError, StoreError,
     },
 };
 
@@ -156,6 +156,28 @@ impl From<ControlError> for ApiError {
             },
             ControlError::MaybeDone(inside) => Self::maybe_done(inside),
             ControlError::Failed(inside) => Self::Internal { inside },
+        }
+    }
+}
+
+impl From<RotationError> for ApiError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::NoNewKey => Self::Conflict {
+                code: "NO_NEW_KEY",
+                sentence: "There is no new key: put one first among the keys of every process, keep the old one after it, and rotate again.",
+            },
+            RotationError::Unwritable(inside) => Self::NotNow {
+                code: "STORE_UNWRITABLE",
+                sentence: "Nothing can be written now, and nothing was; try again later.",
+                inside: Some(inside),
+            },
+            RotationError::Keys(inside) => Self::NotNow {
+                code: "KEYS_UNUSABLE",
+                sentence: "The file with the keys cannot be read or replaced; the log says why.",
+                inside: Some(inside),
+            },
+            RotationError::Failed(inside) => Self::Internal { inside },
         }
     }
 }

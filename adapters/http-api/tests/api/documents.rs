@@ -75,6 +75,7 @@ async fn the_document_names_every_endpoint_with_every_status_it_can_answer() {
     POST /v1/noti-groups: 201 400 401 403 404 408 409 413 415 429 500 503
     POST /v1/noti-groups/subscribe: 204 400 401 403 404 408 409 413 415 429 500 503
     POST /v1/noti-groups/unsubscribe: 204 400 401 403 408 413 415 429 500 503
+    POST /v1/secrets/rotate: 200 400 401 403 409 429 500 503
     POST /v1/tokens: 201 400 401 403 404 408 409 413 415 429 500 503
     POST /v1/users: 201 400 401 403 408 409 413 415 429 500 503
     POST /v1/users/{id}/destinations: 201 400 401 403 404 408 409 413 415 429 500 503

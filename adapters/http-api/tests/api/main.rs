@@ -15,6 +15,7 @@ mod lists;
 mod operation;
 mod rates;
 mod request_log;
+mod secrets;
 mod sockets;
 mod support;
 mod tls;

@@ -13,9 +13,10 @@ use serde::Deserialize;
 
 use crate::{
     records::{Unreadable, join, open_part, read_versioned},
-    sealing::{Sealer, Unopened},
+    sealer::Sealer,
 };
 use assembly::{Added, Assembly};
+use sealing::Unopened;
 use seen::Seen;
 
 pub use seen::WINDOW;

@@ -136,7 +136,7 @@ fn chunks_whose_last_never_came_hold_nothing_after_ten_minutes_of_the_log() {
 fn what_cannot_be_opened_can_be_read_again_when_the_key_is_there() {
     let mut log = Log::default();
     log.publish(&small("sealed"));
-    let without = Sealer::new(Format::Plain, crate::sealing::Keyring::default()).unwrap();
+    let without = Sealer::new(Format::Plain, sealing::Keyring::default()).unwrap();
     let mut reader = AlertLog::from(0);
     let read = reader.read(log.found(0), &without);
     assert!(

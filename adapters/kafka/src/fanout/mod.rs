@@ -41,12 +41,13 @@ use crate::{
     client::{self, blocking},
     error::OpenError,
     records::dead_letter,
-    sealing::{Sealer, Unopened},
+    sealer::Sealer,
     settings::Settings,
     topics::Topics,
     unopened::{CannotOpen, LEFT_TO_OTHERS},
 };
 use membership::{Change, Membership, position};
+use sealing::Unopened;
 use writer::{Outputs, Writer};
 
 /// How often the offset is committed while there is progress.

@@ -20,7 +20,7 @@ use crate::{
     client,
     error::OpenError,
     records::{Outgoing, delivery_record},
-    sealing::Sealer,
+    sealer::Sealer,
     sending::Served,
     settings::Settings,
     topics::{Topics, partition_of},

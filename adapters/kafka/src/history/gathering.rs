@@ -10,9 +10,10 @@ use super::membership::Partition;
 use crate::{
     alert_log::{AlertLog, Found, Read},
     records::{Unreadable, read_versioned},
-    sealing::{Sealer, Unopened},
+    sealer::Sealer,
     topics::Topics,
 };
+use sealing::Unopened;
 
 /// The most records of a batch, and the most bytes of their values.
 const RECORDS: usize = 2_000;

@@ -49,7 +49,7 @@ use tokio::{
 use crate::{
     client,
     error::OpenError,
-    sealing::Sealer,
+    sealer::Sealer,
     settings::Settings,
     topics::Topics,
     unopened::{CannotOpen, LEFT_TO_OTHERS},

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     client::blocking,
     error::OpenError,
-    sealing::Sealer,
+    sealer::Sealer,
     settings::Settings,
     topics::{Limits, Topics},
 };

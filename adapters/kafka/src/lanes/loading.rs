@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     records::{Unreadable, read_versioned},
-    sealing::Sealer,
+    sealer::Sealer,
     settings::Format,
 };
 

@@ -51,7 +51,7 @@ pub use lane::Delivering;
 
 use crate::{
     error::OpenError,
-    sealing::Sealer,
+    sealer::Sealer,
     settings::Settings,
     topics::{Limits, Topics},
 };

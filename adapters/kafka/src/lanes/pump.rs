@@ -22,8 +22,8 @@ use super::{
 use crate::{
     adopt::adopt,
     records::{Foreign, Message, Outgoing, Unreadable, dead_letter, read_message, read_versioned},
-    sealing::Unopened,
 };
+use sealing::Unopened;
 
 /// How long until something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     records::{OpenDelivery, field, open_delivery},
-    sealing::{Field, Sealer, Unopened},
+    sealer::{Field, Sealer},
 };
+use sealing::Unopened;
 
 /// The sealed text of a digest, as its additional data name it.
 const DIGEST_TEXT: &str = "digest";

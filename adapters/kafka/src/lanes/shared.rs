@@ -6,7 +6,7 @@ use common::Clock;
 
 use super::{fence::Fence, writer::LaneWriter};
 use crate::{
-    sealing::Sealer,
+    sealer::Sealer,
     settings::Settings,
     topics::{Limits, Topics},
 };

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::message::{Unreadable, read_json};
 use crate::{
-    sealing::{Field, Sealer, Unopened},
+    sealer::{Field, Sealer},
     settings::Format,
 };
+use sealing::Unopened;
 
 /// What a record has besides its body: ids, times, field names, the header.
 const ENVELOPE: usize = 1024;

@@ -10,7 +10,7 @@ use producer::ports::ReplayRequest;
 use serde_json::Map;
 
 use super::delivery::{Plain, seal};
-use crate::{sealing::Sealer, topics::partition_of};
+use crate::{sealer::Sealer, topics::partition_of};
 
 /// The records that cancel what of an alert has not ended, each with its partition.
 /// `deliveries` are those: their places in the alert and where they go.

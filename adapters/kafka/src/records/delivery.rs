@@ -13,7 +13,8 @@ use common::{
 use serde_json::Map;
 
 use super::alert::recipient;
-use crate::sealing::{Field, Sealer, Unopened};
+use crate::sealer::{Field, Sealer};
+use sealing::Unopened;
 
 /// A delivery as a lane holds it.
 #[derive(Clone, Debug)]

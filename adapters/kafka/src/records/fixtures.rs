@@ -8,8 +8,9 @@ use common::{
 };
 use uuid::Uuid;
 
-use crate::sealing::{Keyring, Sealer};
+use crate::sealer::Sealer;
 use crate::settings::Format;
+use sealing::Keyring;
 
 /// A sealer with one key, or none in the plain format.
 pub(crate) fn sealer(format: Format) -> Sealer {

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use producer::domain::Directory;
-use tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use super::{
     State, api_tokens,
     log::{self, Position},
     rows::{BY_USER, GROUPS, USERS, Users, group, member},
 };
+use crate::secrets::{NotRead, Secrets};
 
 /// How many rows are in memory at a time, beside the directory that they become.
 const ROWS_AT_A_TIME: i32 = 5_000;
 
 /// Reads everything, as of one moment.
-pub(crate) async fn load(client: &mut Client) -> Result<State, Error> {
+pub(crate) async fn load(client: &mut Client, secrets: &Secrets) -> Result<State, NotRead> {
     let transaction = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -25,17 +26,20 @@ pub(crate) async fn load(client: &mut Client) -> Result<State, Error> {
     // A very large one takes its time to be put in order.
     let no_limit = "SET LOCAL statement_timeout = 0";
     transaction.batch_execute(no_limit).await?;
-    let state = load_within(&transaction).await?;
+    let state = load_within(&transaction, secrets).await?;
     transaction.commit().await?;
     Ok(state)
 }
 
 /// As [`load`], by a transaction in which nothing changes any more: one that holds the
 /// directory's lock, or whose statements all see the same.
-pub(super) async fn load_within(transaction: &Transaction<'_>) -> Result<State, Error> {
+pub(super) async fn load_within(
+    transaction: &Transaction<'_>,
+    secrets: &Secrets,
+) -> Result<State, NotRead> {
     let position: Position = log::end(transaction).await?;
     let mut directory = Directory::default();
-    let mut users = Users::default();
+    let mut users = Users::new(secrets);
     each_row(transaction, &format!("{USERS} {BY_USER}"), |row| {
         if let Some(user) = users.take(row)? {
             directory.insert_user(Arc::new(user));
@@ -54,9 +58,9 @@ pub(super) async fn load_within(transaction: &Transaction<'_>) -> Result<State, 
     })
     .await?;
     let members = "SELECT noti_group_id, user_id FROM noti_group_user";
-    each_row(transaction, members, |row| member(row, &mut directory)).await?;
+    each_row(transaction, members, |row| Ok(member(row, &mut directory)?)).await?;
     each_row(transaction, api_tokens::TOKENS, |row| {
-        api_tokens::token(row, &mut directory).map(drop)
+        Ok(api_tokens::token(row, &mut directory).map(drop)?)
     })
     .await?;
     Ok(State {
@@ -68,8 +72,8 @@ pub(super) async fn load_within(transaction: &Transaction<'_>) -> Result<State, 
 async fn each_row(
     transaction: &Transaction<'_>,
     query: &str,
-    mut take: impl FnMut(&Row) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut take: impl FnMut(&Row) -> Result<(), NotRead>,
+) -> Result<(), NotRead> {
     let portal = transaction.bind(query, &[]).await?;
     loop {
         let rows = transaction.query_portal(&portal, ROWS_AT_A_TIME).await?;

@@ -11,6 +11,7 @@ use super::{
     State, api_tokens, load,
     rows::{BY_USER, GROUPS, USERS, Users, group, member},
 };
+use crate::secrets::{NotRead, Secrets};
 
 /// How many users, groups or memberships are read by one statement.
 const AT_A_TIME: usize = 5_000;
@@ -46,7 +47,8 @@ fn position(row: &Row) -> Result<Position, Error> {
 pub(crate) async fn catch_up(
     transaction: &Transaction<'_>,
     known: &State,
-) -> Result<Option<State>, Error> {
+    secrets: &Secrets,
+) -> Result<Option<State>, NotRead> {
     // The place that is known comes first, to see whether it is still there.
     let rows = transaction
         .query_typed(
@@ -56,10 +58,10 @@ pub(crate) async fn catch_up(
         )
         .await?;
     let Some((first, later)) = rows.split_first() else {
-        return load_anew(transaction, known).await.map(Some);
+        return load_anew(transaction, known, secrets).await.map(Some);
     };
     if position(first)? != known.position {
-        return load_anew(transaction, known).await.map(Some);
+        return load_anew(transaction, known, secrets).await.map(Some);
     }
     let Some(last) = later.last() else {
         return Ok(None);
@@ -67,24 +69,28 @@ pub(crate) async fn catch_up(
     let mut changed = Changed::default();
     for row in later {
         if row.try_get(2)? {
-            return load::load_within(transaction).await.map(Some);
+            return load::load_within(transaction, secrets).await.map(Some);
         }
         changed.take(row)?;
     }
     let mut directory = (*known.directory).clone();
-    changed.read(transaction, &mut directory).await?;
+    changed.read(transaction, secrets, &mut directory).await?;
     Ok(Some(State {
         directory: Arc::new(directory),
         position: position(last)?,
     }))
 }
 
-async fn load_anew(transaction: &Transaction<'_>, known: &State) -> Result<State, Error> {
+async fn load_anew(
+    transaction: &Transaction<'_>,
+    known: &State,
+    secrets: &Secrets,
+) -> Result<State, NotRead> {
     tracing::warn!(
         sequence = known.position.sequence,
         "the database's log of changes does not go on from here; the directory is read anew"
     );
-    load::load_within(transaction).await
+    load::load_within(transaction, secrets).await
 }
 
 /// Who and what is to be read anew.
@@ -111,11 +117,12 @@ impl Changed {
     async fn read(
         self,
         transaction: &Transaction<'_>,
+        secrets: &Secrets,
         directory: &mut Directory,
-    ) -> Result<(), Error> {
+    ) -> Result<(), NotRead> {
         let users: Vec<_> = self.users.into_iter().collect();
         for ids in users.chunks(AT_A_TIME) {
-            read_users(transaction, ids, directory).await?;
+            read_users(transaction, ids, secrets, directory).await?;
         }
         let groups: Vec<_> = self.groups.into_iter().collect();
         for ids in groups.chunks(AT_A_TIME) {
@@ -136,15 +143,16 @@ impl Changed {
 async fn read_users(
     transaction: &Transaction<'_>,
     ids: &[Uuid],
+    secrets: &Secrets,
     directory: &mut Directory,
-) -> Result<(), Error> {
+) -> Result<(), NotRead> {
     let query = format!("{USERS} WHERE u.id = ANY ($1) {BY_USER}");
     let rows = transaction
         .query_typed(&query, &[(&ids, Type::UUID_ARRAY)])
         .await?;
     let mut gone: BTreeSet<Uuid> = ids.iter().copied().collect();
     let mut appeared = Vec::new();
-    let mut users = Users::default();
+    let mut users = Users::new(secrets);
     let mut insert = |user: Option<producer::domain::User>| {
         if let Some(user) = user {
             gone.remove(&user.id.0);
@@ -162,7 +170,7 @@ async fn read_users(
         directory.remove_user(UserId(id));
     }
     let query = "SELECT noti_group_id, user_id FROM noti_group_user WHERE user_id = ANY ($1)";
-    insert_members(transaction, query, appeared, directory).await
+    Ok(insert_members(transaction, query, appeared, directory).await?)
 }
 
 async fn read_groups(

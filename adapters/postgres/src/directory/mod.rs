@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `rows.rs` | makes users and groups of rows |
 //! | `api_tokens.rs` | reads and writes API tokens |
+//! | `credentials.rs` | writes new secrets, sealed |
 //! | `load.rs` | reads everything |
 //! | `log.rs` | reads what changed since, from the log |
 //! | `plan.rs` | judges commands and works out what they leave, in memory |
@@ -19,6 +20,7 @@
 //! by `log.rs`.
 
 mod api_tokens;
+mod credentials;
 mod load;
 mod log;
 mod plan;
@@ -43,7 +45,7 @@ pub(crate) use load::load;
 pub(crate) use log::{Position, catch_up};
 use writer::{Ask, Writer};
 
-use crate::task::AbortOnDrop;
+use crate::{secrets::Secrets, task::AbortOnDrop};
 
 /// The directory as of a place in the log.
 #[derive(Clone, Debug)]
@@ -103,11 +105,17 @@ pub struct PostgresDirectory {
 }
 
 impl PostgresDirectory {
-    pub(crate) fn new(pool: Pool, published: Arc<Published>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        pool: Pool,
+        published: Arc<Published>,
+        secrets: Arc<Secrets>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (asks, asked) = mpsc::unbounded_channel();
         let writer = Writer {
             pool,
             published: published.clone(),
+            secrets,
             clock,
         };
         Self {

@@ -2,10 +2,7 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use common::{
-    ChannelKind, Credential, CredentialId, Destination, GroupId, Secret, UserDestinationId, UserId,
-    UtcMillis,
-};
+use common::{ChannelKind, Credential, Destination, GroupId, UserDestinationId, UserId, UtcMillis};
 use producer::domain::{
     Description, Destinations, Directory, FurtherDestination, Group, GroupName, User,
     UserDestination, UserName,
@@ -13,12 +10,15 @@ use producer::domain::{
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use crate::time::millis;
+use crate::{
+    secrets::{NotRead, Secrets},
+    time::millis,
+};
 
 /// Users, a row for each of their places. [`Users`] reads them; to be completed with a
 /// condition and [`BY_USER`].
 pub(super) const USERS: &str = "SELECT u.id, u.name, u.created_at, u.updated_at,
-       p.position, p.id, d.kind, d.base_url, d.address, c.id, c.secret
+       p.position, p.id, d.kind, d.base_url, d.address, c.id, c.secret, c.sealed
      FROM users u
      LEFT JOIN (user_destination p
        JOIN destination d ON d.id = p.destination_id
@@ -29,9 +29,9 @@ pub(super) const BY_USER: &str = "ORDER BY u.id, p.position";
 pub(super) const GROUPS: &str = "SELECT id, name, \"desc\", created_at, updated_at FROM noti_group";
 
 /// Puts users together, of rows that come in their order.
-#[derive(Default)]
-pub(super) struct Users {
+pub(super) struct Users<'a> {
     current: Option<Building>,
+    secrets: &'a Secrets,
 }
 
 struct Building {
@@ -43,10 +43,18 @@ struct Building {
     further: Vec<FurtherDestination>,
 }
 
-impl Users {
+impl<'a> Users<'a> {
+    /// No user yet.
+    pub(super) fn new(secrets: &'a Secrets) -> Self {
+        Self {
+            current: None,
+            secrets,
+        }
+    }
+
     /// Takes a row; gives the user that the rows before made, where this one begins
     /// another. A row that cannot be read, written by hand, is left out.
-    pub(super) fn take(&mut self, row: &Row) -> Result<Option<User>, Error> {
+    pub(super) fn take(&mut self, row: &Row) -> Result<Option<User>, NotRead> {
         let id = UserId(row.try_get(0)?);
         let mut done = None;
         if self.current.as_ref().is_none_or(|current| current.id != id) {
@@ -66,7 +74,7 @@ impl Users {
                 Err(error) => leave_out("user", id.0, &error),
             }
         }
-        let place = user_destination(row)?;
+        let place = user_destination(row, self.secrets)?;
         if let (Some(current), Some((name, place))) = (&mut self.current, place)
             && current.id == id
         {
@@ -102,13 +110,14 @@ impl Users {
 /// A place, with its name after the first; `None` where the user has none.
 fn user_destination(
     row: &Row,
-) -> Result<Option<(Option<UserDestinationId>, UserDestination)>, Error> {
+    secrets: &Secrets,
+) -> Result<Option<(Option<UserDestinationId>, UserDestination)>, NotRead> {
     if row.try_get::<_, Option<i16>>(4)?.is_none() {
         return Ok(None);
     }
     let name: Option<Uuid> = row.try_get(5)?;
     let kind: &str = row.try_get(6)?;
-    let secret: &[u8] = row.try_get(10)?;
+    let (id, secret) = secrets.of_credential(row, 9)?;
     let place = UserDestination {
         // Its id is made of the three, whatever a row written by hand has.
         destination: Arc::new(Destination::new(
@@ -116,11 +125,7 @@ fn user_destination(
             row.try_get(7)?,
             row.try_get(8)?,
         )),
-        credential: Arc::new(Credential {
-            id: CredentialId(row.try_get(9)?),
-            // A token that is no UTF-8 is none that anybody has: it is refused when used.
-            secret: Secret::new(String::from_utf8_lossy(secret)),
-        }),
+        credential: Arc::new(Credential { id, secret }),
     };
     Ok(Some((name.map(UserDestinationId), place)))
 }

@@ -3,9 +3,9 @@
 //! What goes, goes first, so that names are free; secrets and places come before the
 //! users who have them, users and groups before their memberships.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
-use common::{Destination, UtcMillis};
+use common::{Destination, Secret, UtcMillis};
 use producer::domain::{Directory, Group, User, UserDestination};
 use tokio_postgres::{
     Error, Transaction,
@@ -15,9 +15,13 @@ use uuid::Uuid;
 
 use super::{
     api_tokens,
+    credentials::{self, Fingerprint},
     plan::{Plan, UNWRITTEN},
 };
-use crate::time::system_time;
+use crate::{
+    secrets::{NotRead, Secrets},
+    time::system_time,
+};
 
 /// Writes the difference between `before`, which the database holds, and the plan's end.
 /// Says how many rows that were.
@@ -25,7 +29,8 @@ pub(super) async fn write(
     transaction: &Transaction<'_>,
     before: &Directory,
     plan: &Plan,
-) -> Result<u64, Error> {
+    secrets: &Secrets,
+) -> Result<u64, NotRead> {
     let mut rows = remove_members(transaction, before, plan).await?;
     rows += remove_users_and_groups(transaction, before, plan).await?;
     let users = || {
@@ -36,7 +41,7 @@ pub(super) async fn write(
     };
     let users: Vec<&User> = users().map(|user| &**user).collect();
     rows += save_users(transaction, &users).await?;
-    rows += save_places(transaction, before, &users, plan.now).await?;
+    rows += save_places(transaction, before, &users, secrets, plan.now).await?;
     let groups = plan
         .touched
         .groups
@@ -140,12 +145,13 @@ async fn save_places(
     transaction: &Transaction<'_>,
     before: &Directory,
     users: &[&User],
+    secrets: &Secrets,
     now: UtcMillis,
-) -> Result<u64, Error> {
+) -> Result<u64, NotRead> {
     let now = system_time(now);
-    let places = Places::of(users);
+    let places = Places::of(users, secrets);
     save_destinations(transaction, &places.destinations, now).await?;
-    save_credentials(transaction, &places.secrets, now).await?;
+    credentials::save(transaction, secrets, &places.secrets, now).await?;
     let rows = remove_places(transaction, before, users).await?;
     let saved = run(
         transaction,
@@ -155,8 +161,8 @@ async fn save_places(
          SELECT place.user_id, place.position, place.id, place.destination_id,
            coalesce(place.credential_id, c.id), $7, $7
          FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bytea[])
-           AS place (user_id, position, id, destination_id, credential_id, secret)
-         LEFT JOIN credential c ON c.fingerprint = sha256(place.secret)
+           AS place (user_id, position, id, destination_id, credential_id, fingerprint)
+         LEFT JOIN credential c ON c.fingerprint = place.fingerprint
          ON CONFLICT (user_id, position) DO UPDATE SET id = excluded.id,
            destination_id = excluded.destination_id, credential_id = excluded.credential_id,
            updated_at = excluded.updated_at
@@ -168,7 +174,7 @@ async fn save_places(
             (&places.names, Type::UUID_ARRAY),
             (&places.destination_ids, Type::INT8_ARRAY),
             (&places.credentials, Type::INT8_ARRAY),
-            (&places.secrets, Type::BYTEA_ARRAY),
+            (&places.fingerprints, Type::BYTEA_ARRAY),
             (&now, Type::TIMESTAMPTZ),
         ],
     )
@@ -176,7 +182,8 @@ async fn save_places(
     Ok(rows + saved)
 }
 
-/// Users' places, a column each; a place has either a credential or a secret.
+/// Users' places, a column each; a place has either a credential or the fingerprint of a
+/// secret.
 #[derive(Default)]
 struct Places<'a> {
     users: Vec<Uuid>,
@@ -184,23 +191,32 @@ struct Places<'a> {
     names: Vec<Option<Uuid>>,
     destination_ids: Vec<i64>,
     credentials: Vec<Option<i64>>,
-    secrets: Vec<Option<&'a [u8]>>,
+    fingerprints: Vec<Option<Fingerprint>>,
+    /// The new ones, each once.
+    secrets: BTreeMap<Fingerprint, &'a Secret>,
     destinations: Vec<&'a Destination>,
 }
 
 impl<'a> Places<'a> {
-    fn of(users: &[&'a User]) -> Self {
+    fn of(users: &[&'a User], secrets: &Secrets) -> Self {
         let mut places = Self::default();
         for user in users {
-            places.push(user.id.0, 0, None, user.destinations.first());
+            places.push(user.id.0, 0, None, user.destinations.first(), secrets);
             for (position, one) in (1..).zip(user.destinations.further()) {
-                places.push(user.id.0, position, Some(one.id.0), &one.place);
+                places.push(user.id.0, position, Some(one.id.0), &one.place, secrets);
             }
         }
         places
     }
 
-    fn push(&mut self, user: Uuid, position: i16, name: Option<Uuid>, place: &'a UserDestination) {
+    fn push(
+        &mut self,
+        user: Uuid,
+        position: i16,
+        name: Option<Uuid>,
+        place: &'a UserDestination,
+        secrets: &Secrets,
+    ) {
         let credential = &place.credential;
         let is_new = credential.id == UNWRITTEN;
         self.users.push(user);
@@ -208,8 +224,13 @@ impl<'a> Places<'a> {
         self.names.push(name);
         self.destination_ids.push(place.destination.id.0 as i64);
         self.credentials.push((!is_new).then_some(credential.id.0));
-        let secret = credential.secret.expose().as_bytes();
-        self.secrets.push(is_new.then_some(secret));
+        let fingerprint = is_new.then(|| {
+            let secret = &credential.secret;
+            let fingerprint = secrets.fingerprints.of_secret(secret).to_vec();
+            self.secrets.insert(fingerprint.clone(), secret);
+            fingerprint
+        });
+        self.fingerprints.push(fingerprint);
         self.destinations.push(&place.destination);
     }
 }
@@ -237,23 +258,6 @@ async fn save_destinations(
             (&addresses, Type::TEXT_ARRAY),
             (&now, Type::TIMESTAMPTZ),
         ],
-    )
-    .await
-}
-
-/// A version for each secret that has none.
-async fn save_credentials(
-    transaction: &Transaction<'_>,
-    secrets: &[Option<&[u8]>],
-    now: SystemTime,
-) -> Result<u64, Error> {
-    let secrets: Vec<&[u8]> = secrets.iter().copied().flatten().collect();
-    run(
-        transaction,
-        secrets.len(),
-        "INSERT INTO credential (secret, created_at) SELECT secret, $2 FROM unnest($1::bytea[]) AS t (secret)
-         ON CONFLICT (fingerprint) DO NOTHING",
-        &[(&secrets, Type::BYTEA_ARRAY), (&now, Type::TIMESTAMPTZ)],
     )
     .await
 }

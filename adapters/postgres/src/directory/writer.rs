@@ -24,6 +24,7 @@ use super::{
 use crate::{
     audit,
     error::{Failure, NO_ANSWER},
+    secrets::Secrets,
 };
 
 /// How long a transaction may take up to its commit, and what each command more allows
@@ -53,6 +54,7 @@ type Answer = Result<Executed, StoreError>;
 pub(super) struct Writer {
     pub(super) pool: Pool,
     pub(super) published: Arc<Published>,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -132,13 +134,13 @@ impl Writer {
         begun.map_err(Failure::from)?;
         // Nobody else changes the directory any more, so the turn comes soon.
         let turn = self.published.turn().await;
-        let before = up_to_date(&transaction, &turn).await?;
+        let before = up_to_date(&transaction, &turn, &self.secrets).await?;
         let mut plan = Plan::new(&before.directory, self.clock.now().utc);
         let judged = asks
             .iter()
             .map(|ask| plan.judge(&ask.commands, ask.mode, &ask.by));
         let judged: Vec<_> = judged.collect();
-        let after = written(&transaction, &before, &plan).await?;
+        let after = written(&transaction, &before, &plan, &self.secrets).await?;
         let answers = judged.into_iter().map(|judged| {
             let Judged { effects, tried } = judged.map_err(StoreError::Refused)?;
             let directory = tried.map_or_else(|| after.directory.clone(), Arc::new);
@@ -172,7 +174,7 @@ impl Writer {
                 .await?;
             if !found.is_empty() {
                 let turn = self.published.turn().await;
-                up_to_date(&transaction, &turn).await?;
+                up_to_date(&transaction, &turn, &self.secrets).await?;
             }
             Ok::<_, Failure>(!found.is_empty())
         };
@@ -215,9 +217,13 @@ impl Ready<'_> {
 }
 
 /// What is published, brought to where the database is, under the directory's lock.
-async fn up_to_date(transaction: &Transaction<'_>, turn: &Turn<'_>) -> Result<State, Failure> {
+async fn up_to_date(
+    transaction: &Transaction<'_>,
+    turn: &Turn<'_>,
+    secrets: &Secrets,
+) -> Result<State, Failure> {
     let current = turn.current();
-    let Some(newer) = catch_up(transaction, &current).await? else {
+    let Some(newer) = catch_up(transaction, &current, secrets).await? else {
         return Ok((*current).clone());
     };
     turn.publish(newer.clone());
@@ -229,12 +235,13 @@ async fn written(
     transaction: &Transaction<'_>,
     before: &State,
     plan: &Plan,
+    secrets: &Secrets,
 ) -> Result<State, Failure> {
-    let rows = write(transaction, &before.directory, plan).await?;
+    let rows = write(transaction, &before.directory, plan, secrets).await?;
     for record in &plan.audit {
         audit::append_within(transaction, record, plan.now).await?;
     }
-    match catch_up(transaction, before).await? {
+    match catch_up(transaction, before, secrets).await? {
         Some(after) => Ok(after),
         // Nothing was asked for but what is so, or each change was taken back by another.
         None if rows == 0 => Ok(before.clone()),

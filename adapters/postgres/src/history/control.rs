@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use common::{AlertId, Credential, CredentialId, DeliveryId, Secret, UtcMillis, wire::Place};
+use common::{AlertId, Credential, CredentialId, DeliveryId, UtcMillis, wire::Place};
 use deadpool_postgres::{Client, Transaction};
 use producer::ports::{
     ControlError, ControlStore, DeliveryPlace, Ended, OpenAlert, OpenDelivery, ReplayClaim,
@@ -22,7 +22,10 @@ use super::{
     sql::places_of,
     state::State,
 };
-use crate::error::Failure;
+use crate::{
+    error::Failure,
+    secrets::{self, Secrets},
+};
 
 /// How long a claim keeps others off. Far longer than from a claim to the record that the
 /// delivery is on its way.
@@ -73,7 +76,7 @@ impl ControlStore for PostgresHistory {
             let claimed = claim(&transaction, &places, now).await?;
             transaction.commit().await?;
             // What is claimed is read after, so that nobody waits for it.
-            let ended = ended(&snapshot(&mut client).await?, &claimed).await?;
+            let ended = ended(&snapshot(&mut client).await?, &claimed, &self.secrets).await?;
             Ok((claimed, ended))
         });
         // A claim that was made all the same runs out by itself.
@@ -280,6 +283,7 @@ async fn discard(
 async fn ended(
     transaction: &Transaction<'_>,
     claims: &[Claimed],
+    secrets: &Secrets,
 ) -> Result<HashMap<Place, Ended>, Failure> {
     let mut ended = HashMap::new();
     let mut opened: Option<Opened> = None;
@@ -294,7 +298,7 @@ async fn ended(
             opened = open(transaction, place.sequence).await?;
         }
         let Some(opened) = &opened else { continue };
-        if let Some(one) = ended_one(transaction, opened, *place, row).await? {
+        if let Some(one) = ended_one(transaction, opened, *place, row, secrets).await? {
             ended.insert(*place, one);
         }
     }
@@ -306,6 +310,7 @@ async fn ended_one(
     opened: &Opened,
     place: Place,
     row: &Row,
+    secrets: &Secrets,
 ) -> Result<Option<Ended>, Failure> {
     let Some(packed) = opened.deliveries.get(place.ordinal as usize) else {
         return Ok(None);
@@ -318,7 +323,7 @@ async fn ended_one(
         alert: alert.clone(),
         destination: destinations::one(&found, packed.destination)?,
         recipients: packed.recipients.clone(),
-        credential: credential(transaction, packed.credential, place).await?,
+        credential: credential(transaction, packed.credential, place, secrets).await?,
         attempts: row.attempts,
         is_delivered: row.state == State::Delivered,
     }))
@@ -329,12 +334,14 @@ async fn credential(
     transaction: &Transaction<'_>,
     id: CredentialId,
     place: Place,
+    secrets: &Secrets,
 ) -> Result<Option<Arc<Credential>>, Failure> {
     let row = match id {
         CredentialId(0) => {
             let statement = transaction
                 .prepare_cached(
-                    "SELECT secret FROM adopted_credential WHERE sequence = $1 AND ordinal = $2",
+                    "SELECT secret, sealed FROM adopted_credential
+                     WHERE sequence = $1 AND ordinal = $2",
                 )
                 .await?;
             let (sequence, ordinal) = (place.sequence as i64, place.ordinal as i32);
@@ -344,7 +351,7 @@ async fn credential(
         }
         CredentialId(id) => {
             let statement = transaction
-                .prepare_cached("SELECT secret FROM credential WHERE id = $1")
+                .prepare_cached("SELECT secret, sealed FROM credential WHERE id = $1")
                 .await?;
             transaction.query_opt(&statement, &[&id]).await?
         }
@@ -352,11 +359,12 @@ async fn credential(
     let Some(row) = row else {
         return Ok(None);
     };
-    let secret: &[u8] = row.try_get(0)?;
-    let secret = std::str::from_utf8(secret)
-        .map_err(|_| Failure::Failed(format!("the secret of credential {} is no text", id.0)))?;
+    let row_of = match id {
+        CredentialId(0) => secrets::adopted(place.sequence as i64, place.ordinal as i32),
+        CredentialId(id) => secrets::credential(id),
+    };
     Ok(Some(Arc::new(Credential {
         id,
-        secret: Secret::new(secret),
+        secret: secrets.of_row(&row, 0, &row_of)?,
     })))
 }

@@ -42,7 +42,10 @@ use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use tokio_postgres::IsolationLevel;
 
 use self::{destinations::Destinations, events::Large, find::Wanted};
-use crate::error::{Failure, NO_ANSWER};
+use crate::{
+    error::{Failure, NO_ANSWER},
+    secrets::Secrets,
+};
 
 pub(crate) use self::{end::End, record::FEED, trim::Trimmer};
 
@@ -60,6 +63,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 /// The history in PostgreSQL.
 pub struct PostgresHistory {
     pool: Pool,
+    secrets: Arc<Secrets>,
     clock: Arc<dyn Clock>,
     end: End,
     destinations: Destinations,
@@ -72,6 +76,7 @@ pub struct PostgresHistory {
 impl PostgresHistory {
     pub(crate) fn new(
         pool: Pool,
+        secrets: Arc<Secrets>,
         clock: Arc<dyn Clock>,
         end: End,
         metrics: HistoryMetrics,
@@ -79,6 +84,7 @@ impl PostgresHistory {
     ) -> Self {
         Self {
             pool,
+            secrets,
             clock,
             end,
             destinations: Destinations::default(),

@@ -14,7 +14,17 @@ use uuid::Uuid;
 use crate::{
     handoff::Opened,
     packed::{PackedDelivery, pick_deliveries, unpack_deliveries, unpack_targets},
+    secrets::Secrets,
 };
+
+/// What leases are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) connection: &'a Connection,
+    /// What leases share with it need not be read, nor kept twice.
+    pub(crate) directory: &'a Directory,
+    pub(crate) secrets: &'a Secrets,
+}
 
 /// All of an alert; [`opened`] reads it. Its sequence number comes after that, then its caller.
 pub(crate) const ALERT: &str =
@@ -28,19 +38,19 @@ pub(super) const KNOWN: &str = "SELECT ordinal FROM delivery
 /// Leases of deliveries that have rows of their own, in the same order. Those of one
 /// alert that follow each other cost one reading of it.
 pub(crate) fn positions_to_leases(
-    connection: &Connection,
-    directory: &Directory,
+    sources: Sources<'_>,
     positions: &[Position],
 ) -> Result<Vec<Lease>, rusqlite::Error> {
     let mut leases = Vec::with_capacity(positions.len());
     for of_one in positions.chunk_by(|one, next| one.sequence == next.sequence) {
+        let connection = sources.connection;
         let Some((alert, picked)) = pick(connection, of_one)? else {
             continue;
         };
         for (position, packed) in of_one.iter().zip(picked) {
             let Some(packed) = packed else { continue };
             let (progress, digest_id) = progress(connection, *position)?;
-            let mut lease = lease(connection, directory, &alert, *position, &packed, progress)?;
+            let mut lease = lease(sources, &alert, *position, &packed, progress)?;
             if let Some(id) = digest_id {
                 lease.digest = digest(connection, *position, id)?;
             }
@@ -74,13 +84,12 @@ fn pick(
 /// Hands over the deliveries of `current` that nothing is known of yet: those
 /// with rows have ended, wait or are parked.
 pub(super) fn take(
-    connection: &Connection,
-    directory: &Directory,
+    sources: Sources<'_>,
     current: &mut Opened,
     room: usize,
     leases: &mut Vec<Lease>,
 ) -> Result<(), rusqlite::Error> {
-    let mut known = connection.prepare_cached(KNOWN)?;
+    let mut known = sources.connection.prepare_cached(KNOWN)?;
     let mut known = known
         .query_map(
             params![current.sequence as i64, current.next as i64],
@@ -102,8 +111,7 @@ pub(super) fn take(
         };
         let packed = &current.deliveries[ordinal];
         leases.push(lease(
-            connection,
-            directory,
+            sources,
             &current.alert,
             position,
             packed,
@@ -157,13 +165,17 @@ fn alert(row: &Row<'_>) -> Result<Alert, rusqlite::Error> {
 /// A lease, which shares destination and credential with the directory where that has
 /// them: most do, and reading them would cost more than all else.
 fn lease(
-    connection: &Connection,
-    directory: &Directory,
+    sources: Sources<'_>,
     alert: &Arc<Alert>,
     position: Position,
     packed: &PackedDelivery,
     progress: Progress,
 ) -> Result<Lease, rusqlite::Error> {
+    let Sources {
+        connection,
+        directory,
+        secrets,
+    } = sources;
     let known = packed
         .recipients
         .iter()
@@ -176,7 +188,7 @@ fn lease(
     };
     let credential = match known.filter(|place| place.credential.id == packed.credential) {
         Some(place) => place.credential.clone(),
-        None => Arc::new(credential(connection, packed.credential)?),
+        None => Arc::new(credential(connection, secrets, packed.credential)?),
     };
     Ok(Lease {
         accepted_as: None,
@@ -266,16 +278,16 @@ pub(crate) fn destination(
 
 /// A credential; one with an empty secret where it was removed, as happens where a
 /// delivery is replayed whose user has a newer one. That is what it is sent with.
-pub(crate) fn credential(
+fn credential(
     connection: &Connection,
+    secrets: &Secrets,
     id: CredentialId,
 ) -> Result<Credential, rusqlite::Error> {
     let found = connection
         .prepare_cached("SELECT secret FROM credential WHERE id = ?1")?
         .query_row([id.0], |row| {
-            let secret = std::str::from_utf8(row.get_ref(0)?.as_blob()?)
-                .map_err(|error| damaged(0, error))
-                .map(Secret::new)?;
+            let secret = secrets.of_row(id, row.get_ref(0)?.as_blob()?);
+            let secret = secret.map_err(|unopened| damaged(0, unopened))?;
             Ok(Credential { id, secret })
         })
         .optional()?;

@@ -39,7 +39,8 @@ async fn a_read_ends_at_the_last_commit_that_it_was_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(folder.path(), 3).await;
     let directory = Arc::new(Published::new(store.directory.snapshot()));
-    let reader = Reader::open(&crate::folder::database(folder.path()), directory).unwrap();
+    let secrets = crate::secrets::of_folder(folder.path());
+    let reader = Reader::open(&crate::folder::database(folder.path()), directory, secrets).unwrap();
     let from = ReadFrom {
         severity: Normal,
         cursor: 0,

@@ -70,6 +70,8 @@ async fn a_backup_taken_while_alerts_arrive_is_consistent() {
         .await
         .unwrap()
         .unwrap();
+    let key = crate::folder::secret_key(folder.path());
+    std::fs::copy(key, crate::folder::secret_key(&copy)).unwrap();
     is_done.store(true, Ordering::SeqCst);
     let accepted = writing.await.unwrap();
     store.close();
@@ -137,7 +139,7 @@ fn a_backup_that_fails_leaves_no_half_of_one() {
 async fn the_directory_is_read_from_beside_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with_users(folder.path(), 2).await;
-    let directory = read_directory(folder.path()).unwrap();
+    let directory = read_directory(folder.path(), None).unwrap();
     let user = directory.user_named("user2").unwrap();
     assert_eq!(
         user.destinations.first().credential.secret.expose(),

@@ -4,4 +4,5 @@ mod backups;
 mod credentials;
 mod log;
 mod opening;
+mod sealing;
 mod writing;

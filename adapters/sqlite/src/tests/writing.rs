@@ -184,7 +184,7 @@ async fn one_command_that_fails_harms_no_other_that_shares_its_commit() {
     assert_eq!(rig.receive(10).await[0].position.sequence, 2);
     rig.store.close();
     // What was answered for is on disk.
-    let kept = crate::read_directory(rig.folder.path()).unwrap();
+    let kept = crate::read_directory(rig.folder.path(), None).unwrap();
     assert!(kept.user(user_id(7)).is_some() && kept.user(user_id(66)).is_none());
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::{hmac, rand};
 use common::{
     ApiTokenId, Credential, CredentialId, Destination, GroupId, Secret, UserId, UtcMillis,
 };
@@ -14,10 +13,10 @@ use producer::{
     },
     ports::{Executed, Mode, StoreError},
 };
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{current, retired::retire};
-use crate::{api_tokens, audit, directory::Published};
+use crate::{api_tokens, audit, directory::Published, secrets::Secrets};
 
 /// What the directory is asked for, all or none.
 pub(super) struct Call<'a> {
@@ -30,20 +29,16 @@ pub(super) struct Changer {
     published: Arc<Published>,
     /// The directory as the transaction under way leaves it, where it changes it.
     working: Option<Directory>,
-    fingerprint_key: hmac::Key,
+    secrets: Arc<Secrets>,
 }
 
 impl Changer {
-    pub(super) fn new(
-        connection: &Connection,
-        published: Arc<Published>,
-    ) -> Result<Self, rusqlite::Error> {
-        let fingerprint_key = fingerprint_key(connection)?;
-        Ok(Self {
+    pub(super) fn new(published: Arc<Published>, secrets: Arc<Secrets>) -> Self {
+        Self {
             published,
             working: None,
-            fingerprint_key,
-        })
+            secrets,
+        }
     }
 
     pub(super) fn begin(&mut self) {
@@ -70,7 +65,7 @@ impl Changer {
         let tables = Tables {
             transaction,
             now,
-            fingerprint_key: &self.fingerprint_key,
+            secrets: &self.secrets,
         };
         transaction.execute_batch("SAVEPOINT directory")?;
         let carried_out = carry_out(&tables, &mut directory, commands)?;
@@ -124,7 +119,7 @@ fn carry_out(
 struct Tables<'a> {
     transaction: &'a Transaction<'a>,
     now: UtcMillis,
-    fingerprint_key: &'a hmac::Key,
+    secrets: &'a Secrets,
 }
 
 impl Tables<'_> {
@@ -388,26 +383,38 @@ impl Tables<'_> {
 
     /// The version that holds `secret`: one there is, taken back into use, or a new one.
     fn credential(&self, secret: &Secret) -> Result<Credential, rusqlite::Error> {
-        let fingerprint = hmac::sign(self.fingerprint_key, secret.expose().as_bytes());
+        let fingerprint = self.secrets.fingerprints.of_secret(secret);
         let known = self
             .transaction
             .prepare_cached(
                 "UPDATE credential SET retired_at = NULL WHERE fingerprint = ?1 RETURNING id",
             )?
-            .query_row([fingerprint.as_ref()], |row| row.get(0))
+            .query_row([&fingerprint], |row| row.get(0))
             .optional()?;
         let id = match known {
             Some(id) => id,
-            None => self
-                .transaction
-                .prepare_cached(
-                    "INSERT INTO credential (secret, fingerprint, created_at) VALUES (?1, ?2, ?3)
-                     RETURNING id",
-                )?
-                .query_row(
-                    params![secret.expose().as_bytes(), fingerprint.as_ref(), self.now.0],
-                    |row| row.get(0),
-                )?,
+            None => {
+                // Given here, since the secret is sealed for it.
+                let id: i64 = self
+                    .transaction
+                    .prepare_cached(
+                        "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence
+                         WHERE name = 'credential'",
+                    )?
+                    .query_row([], |row| row.get(0))?;
+                self.transaction
+                    .prepare_cached(
+                        "INSERT INTO credential (id, secret, fingerprint, created_at)
+                         VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![
+                        id,
+                        self.secrets.seal(id, secret),
+                        fingerprint,
+                        self.now.0
+                    ])?;
+                id
+            }
         };
         Ok(Credential {
             id: CredentialId(id),
@@ -421,28 +428,4 @@ impl Tables<'_> {
             .execute(values)
             .map(drop)
     }
-}
-
-/// The key that fingerprints are made with, made at the first start.
-fn fingerprint_key(connection: &Connection) -> Result<hmac::Key, rusqlite::Error> {
-    let known: Option<Vec<u8>> = connection
-        .query_row(
-            "SELECT value FROM meta WHERE key = 'fingerprint_key'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let bytes = match known {
-        Some(bytes) => bytes,
-        None => {
-            let mut bytes = vec![0; 32];
-            rand::fill(&mut bytes).map_err(|_| {
-                rusqlite::Error::ToSqlConversionFailure("the system gives no random bytes".into())
-            })?;
-            let insert = "INSERT INTO meta (key, value) VALUES ('fingerprint_key', ?1)";
-            connection.execute(insert, [&bytes])?;
-            bytes
-        }
-    };
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }

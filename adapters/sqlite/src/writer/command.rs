@@ -8,17 +8,23 @@ use consumer::{
 };
 use producer::{
     domain,
-    ports::{AcceptError, Acceptance, AuditError, Executed, IdempotencyKey, Mode, StoreError},
+    ports::{
+        AcceptError, Acceptance, AuditError, Executed, IdempotencyKey, Mode, RotationError,
+        StoreError,
+    },
 };
 use tokio::sync::oneshot;
 
 use super::{Prepared, control};
-use crate::error::WriteFailure;
+use crate::{error::WriteFailure, secrets::Resealed};
 
 /// About how many bytes a row makes the write-ahead log longer, beside what is in it.
 const ROW: usize = 2 << 10;
 /// About how many bytes a person's one request does, where it is of many deliveries.
 const CONTROL: usize = 16 << 10;
+
+/// About how many bytes a step of sealing anew does.
+const RESEALED: usize = 256 << 10;
 
 /// What the writer can be asked for. Each reply comes after the commit.
 pub(crate) enum Command {
@@ -42,6 +48,11 @@ pub(crate) enum Command {
         record: domain::AuditRecord,
         reply: oneshot::Sender<Result<(), AuditError>>,
     },
+    /// Seals some rows anew, after that one.
+    Reseal {
+        after: i64,
+        reply: oneshot::Sender<Result<Resealed, RotationError>>,
+    },
     Close,
 }
 
@@ -54,6 +65,7 @@ impl Command {
             Self::Directory { commands, .. } => ROW * commands.len(),
             Self::Control(_) => CONTROL,
             Self::Audit { .. } => ROW,
+            Self::Reseal { .. } => RESEALED,
             Self::Close => 0,
         }
     }
@@ -119,6 +131,12 @@ pub(super) fn refuse(command: Command, failure: &WriteFailure) {
                 WriteFailure::Unwritable(_) => AuditError::Unavailable(reason),
                 WriteFailure::Unknown(_) => AuditError::MaybeDone(reason),
                 WriteFailure::Failed(_) => AuditError::Failed(reason),
+            }));
+        }
+        Command::Reseal { reply, .. } => {
+            let _ = reply.send(Err(match failure {
+                WriteFailure::Unwritable(_) => RotationError::Unwritable(reason),
+                WriteFailure::Unknown(_) | WriteFailure::Failed(_) => RotationError::Failed(reason),
             }));
         }
         Command::Close => {}

@@ -24,7 +24,7 @@ use common::Clock;
 use consumer::domain::Unfolded;
 use producer::{
     domain::Directory,
-    ports::{AcceptError, Acceptance, AuditError, Executed, StoreError},
+    ports::{AcceptError, Acceptance, AuditError, Executed, RotationError, StoreError},
 };
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
@@ -43,9 +43,19 @@ pub(crate) use self::{
     command::{Command, Commands},
 };
 use crate::{
-    OpenError, Settings, audit, directory::Published, error::WriteFailure, feed::Entry, feed::Feed,
-    folder::Folder, handoff::Handoff, metrics::StoreMetrics, reader::Reader,
-    reader::positions_to_leases, sending::Sending, space::Space,
+    OpenError, Settings, audit,
+    directory::Published,
+    error::WriteFailure,
+    feed::Entry,
+    feed::Feed,
+    folder::Folder,
+    handoff::Handoff,
+    metrics::StoreMetrics,
+    reader::Reader,
+    reader::{Sources, positions_to_leases},
+    secrets::{self, Resealed, Secrets},
+    sending::Sending,
+    space::Space,
 };
 
 /// How often the writer looks around on its own: nothing hot, so seldom.
@@ -68,6 +78,7 @@ enum Written {
     Changed(Result<Executed, StoreError>),
     Controlled(control::Done),
     Recorded(Result<usize, AuditError>),
+    Resealed(Result<Resealed, RotationError>),
     Nothing,
 }
 
@@ -82,6 +93,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: StoreMetrics,
     pub(crate) feed: Feed,
     pub(crate) sending: Arc<Sending>,
+    pub(crate) secrets: Arc<Secrets>,
     /// Is told whether the disk reserve is in use.
     pub(crate) reserve_in_use: watch::Sender<bool>,
 }
@@ -140,6 +152,7 @@ struct Writer {
     log: Log,
     last_round: Instant,
     health: Health,
+    secrets: Arc<Secrets>,
 }
 
 /// However the writer ends, nothing can be written after it.
@@ -162,6 +175,7 @@ impl Writer {
             metrics,
             feed,
             sending,
+            secrets,
             reserve_in_use,
         } = parts;
         let open: i64 =
@@ -171,7 +185,7 @@ impl Writer {
         metrics.open_deliveries.set(open);
         let mut writer = Self {
             acceptor: Acceptor::new(&connection)?,
-            changer: Changer::new(&connection, directory.clone())?,
+            changer: Changer::new(directory.clone(), secrets.clone()),
             controller: Controller::new(sending, directory),
             feed,
             trimmer: Trimmer::new(&settings, metrics.clone()),
@@ -183,6 +197,7 @@ impl Writer {
             metrics,
             last_round: Instant::now(),
             health,
+            secrets,
         };
         writer.look_around();
         Ok(writer)
@@ -361,6 +376,12 @@ impl Writer {
                     audit::append(&transaction, record, now)?;
                     Written::Recorded(Ok(command.bytes()))
                 }
+                (Command::Reseal { .. }, Some(reason)) => {
+                    Written::Resealed(Err(RotationError::Unwritable(reason.clone())))
+                }
+                (Command::Reseal { after, .. }, None) => {
+                    Written::Resealed(Ok(secrets::reseal(&transaction, &self.secrets, *after)?))
+                }
                 (Command::Close, _) => Written::Nothing,
             });
         }
@@ -423,6 +444,9 @@ impl Writer {
                 }
                 let _ = reply.send(answer.map(drop));
             }
+            (Command::Reseal { reply, .. }, Written::Resealed(answer)) => {
+                let _ = reply.send(answer);
+            }
             (Command::Directory { reply, .. }, Written::Changed(answer)) => {
                 let _ = reply.send(answer);
             }
@@ -457,7 +481,12 @@ impl Writer {
                     self.controller.replayed(*place);
                 }
                 let directory = self.controller.directory();
-                match positions_to_leases(&self.connection, &directory, &places) {
+                let sources = Sources {
+                    connection: &self.connection,
+                    directory: &directory,
+                    secrets: &self.secrets,
+                };
+                match positions_to_leases(sources, &places) {
                     Ok(leases) => self.handoff.push_again(leases),
                     // They are on disk, and the next start finds them.
                     Err(error) => {

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::{input, print, print_json, write_out};
 use crate::client::http::{Call, Client, Content};
-use crate::config::settings::{DataSettings, OutputSettings, ServerSettings};
+use crate::config::settings::{DataSettings, OutputSettings, SecretKeySettings, ServerSettings};
+use crate::run::keys;
 use producer::application::transfer::{self, Secrets};
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,6 +45,8 @@ pub(crate) struct Export {
     #[command(flatten)]
     data: DataSettings,
     #[command(flatten)]
+    secrets: SecretKeySettings,
+    #[command(flatten)]
     server: ServerSettings,
 }
 
@@ -72,7 +75,7 @@ pub(crate) async fn run(command: DirectoryCommand) -> Result<(), Failure> {
 
 async fn export(arguments: Export) -> Result<(), Failure> {
     if arguments.with_secrets {
-        return export_with_secrets(&arguments.data);
+        return export_with_secrets(&arguments.data, &arguments.secrets);
     }
     let client = Client::new(arguments.server)?;
     let mut download = client
@@ -84,8 +87,8 @@ async fn export(arguments: Export) -> Result<(), Failure> {
     Ok(())
 }
 
-fn export_with_secrets(data: &DataSettings) -> Result<(), Failure> {
-    let directory = sqlite::read_directory(&data.data_dir)
+fn export_with_secrets(data: &DataSettings, secrets: &SecretKeySettings) -> Result<(), Failure> {
+    let directory = sqlite::read_directory(&data.data_dir, keys::of_secrets(secrets)?)
         .map_err(|error| Failure::BadInput(error.to_string()))?;
     transfer::export(&directory, Secrets::Included).try_for_each(|line| write_out(line.as_bytes()))
 }

@@ -10,6 +10,8 @@ pub(crate) mod failure;
 pub(crate) mod group;
 pub(crate) mod health;
 mod input;
+mod offline;
+pub(crate) mod secrets;
 pub(crate) mod send;
 mod table;
 pub(crate) mod token;
@@ -151,6 +153,13 @@ pub(crate) enum Command {
     Token {
         #[command(subcommand)]
         command: token::TokenCommand,
+    },
+
+    /// Seal stored tokens with a new key
+    #[command(after_help = secrets::EXAMPLES)]
+    Secrets {
+        #[command(subcommand)]
+        command: secrets::SecretsCommand,
     },
 
     /// List who changed what

@@ -31,7 +31,7 @@ impl FromStr for SecretText {
 pub(crate) fn shown(key: &str, value: &str) -> String {
     match key {
         "database-url" => without_password(value),
-        "kafka-keys" | "api-token" => HIDDEN.to_owned(),
+        "kafka-keys" | "secret-keys" | "api-token" => HIDDEN.to_owned(),
         "kafka-properties" => without_secret_properties(value),
         _ => value.to_owned(),
     }
@@ -98,6 +98,7 @@ mod tests {
             "security.protocol=SASL_SSL\nsasl.password=…\nssl.key.pem=…"
         );
         assert_eq!(shown("kafka-keys", "k1:abc"), "…");
+        assert_eq!(shown("secret-keys", "k1:abc"), "…");
         assert_eq!(shown("api-token", "en_abc"), "…");
         assert_eq!(shown("listen", "1.2.3.4:5"), "1.2.3.4:5");
     }

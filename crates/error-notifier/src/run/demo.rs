@@ -89,6 +89,7 @@ fn serve_settings(
         history,
         http,
         access,
+        secrets,
         digests,
         warnings,
         log,
@@ -111,6 +112,7 @@ fn serve_settings(
         history,
         http,
         access,
+        secrets,
         log,
     })
 }

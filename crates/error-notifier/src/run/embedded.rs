@@ -8,7 +8,7 @@ use common::{Clock, Mishaps, SystemClock};
 use consumer::application::{Dispatcher, Inspector, Outside};
 use consumer::metrics::DeliveryMetrics;
 use http_api::{Access, ApiState, HttpMetrics, Readiness, ServerSettings};
-use producer::application::{Alerts, ApiTokens, DirectoryAdmin, Orders};
+use producer::application::{Alerts, ApiTokens, DirectoryAdmin, Orders, Secrets};
 use producer::metrics::AlertMetrics;
 use producer::ports::DirectoryStore;
 use prometheus_client::registry::Registry;
@@ -19,7 +19,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::listening::{self, AcceptingEnds, DRAIN_DEADLINE};
 use super::warning::{self, Warning};
-use super::{access, bind, delivery, destinations::OfThisProcess, shutdown::Shutdown};
+use super::{access, bind, delivery, destinations::OfThisProcess, keys, shutdown::Shutdown};
 use crate::cli::failure::Failure;
 use crate::config::settings::EmbeddedSettings;
 
@@ -47,7 +47,7 @@ impl Service {
         if settings.history.unsafe_synchronous_off {
             tracing::warn!("synchronous writing is off: a 200 is NOT durable");
         }
-        let store = Store::open(store_settings(&settings), clock.clone())
+        let store = Store::open(store_settings(&settings)?, clock.clone())
             .map_err(|error| Failure::BadInput(error.to_string()))?;
         let access = match access::of_api(settings.listen, &settings.access, &*store.directory) {
             Ok(access) => access,
@@ -192,6 +192,10 @@ impl Service {
                 self.store.audit.clone(),
             )),
             audit: self.store.audit.clone(),
+            secrets: Arc::new(Secrets::new(
+                self.store.secrets.clone(),
+                self.store.audit.clone(),
+            )),
             destinations: Arc::new(OfThisProcess(inspector)),
             tokens: Arc::new(ApiTokens::new(
                 self.store.directory.clone(),
@@ -208,8 +212,8 @@ impl Service {
     }
 }
 
-fn store_settings(settings: &EmbeddedSettings) -> sqlite::Settings {
-    sqlite::Settings {
+fn store_settings(settings: &EmbeddedSettings) -> Result<sqlite::Settings, Failure> {
+    Ok(sqlite::Settings {
         path: settings.data_dir.clone(),
         retention: settings.history.retention,
         history_max_bytes: settings.history.history_max_bytes,
@@ -217,5 +221,7 @@ fn store_settings(settings: &EmbeddedSettings) -> sqlite::Settings {
             true => Synchronous::Off,
             false => Synchronous::Full,
         },
-    }
+        secret_key: keys::of_secrets(&settings.secrets)?,
+        scrub_large: false,
+    })
 }

@@ -5,6 +5,7 @@ mod delivery;
 mod demo;
 mod destinations;
 mod embedded;
+pub(crate) mod keys;
 mod listening;
 mod mockup;
 mod scaled;
@@ -23,7 +24,7 @@ use crate::logging::{self, Logging};
 
 pub(crate) use demo::demo;
 pub(crate) use mockup::mockup;
-pub(crate) use scaled::{consumer, database, migrate, producer};
+pub(crate) use scaled::{consumer, database_url, migrate, producer};
 pub(crate) use serve::serve;
 
 /// Starts the log and a runtime on all cores, and runs `server` to its end.

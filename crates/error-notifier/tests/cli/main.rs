@@ -8,6 +8,7 @@ mod health;
 mod help;
 mod history_commands;
 mod program;
+mod secrets_commands;
 mod send;
 mod token_commands;
 mod transfers;

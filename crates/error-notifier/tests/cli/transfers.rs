@@ -128,6 +128,8 @@ impl DataFolder {
             retention: std::time::Duration::from_secs(60),
             history_max_bytes: 1 << 30,
             synchronous: sqlite::Synchronous::Full,
+            secret_key: None,
+            scrub_large: false,
         };
         let clock = std::sync::Arc::new(common::SystemClock::start());
         let store = sqlite::Store::open(settings, clock).unwrap();
@@ -169,7 +171,7 @@ impl DataFolder {
 }
 
 #[test]
-fn a_backup_is_a_whole_data_folder_for_its_owner_alone() {
+fn a_backup_is_a_whole_data_folder_but_for_its_key_and_its_owners_alone() {
     let data = DataFolder::with_one_user();
     let ended = data.backup(&[]);
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -182,7 +184,12 @@ fn a_backup_is_a_whole_data_folder_for_its_owner_alone() {
     let restored = data.folder.path().join("restored");
     std::fs::create_dir(&restored).unwrap();
     std::fs::rename(&copy, restored.join("error-notifier.db")).unwrap();
-    assert_eq!(sqlite::read_directory(&restored).unwrap().user_count(), 1);
+    let without = sqlite::read_directory(&restored, None).unwrap_err();
+    assert!(without.to_string().contains("secret-key"), "{without}");
+    let key = data.folder.path().join("data").join("secret-key");
+    std::fs::copy(key, restored.join("secret-key")).unwrap();
+    let directory = sqlite::read_directory(&restored, None).unwrap();
+    assert_eq!(directory.user_count(), 1);
     data.store.close();
 }
 

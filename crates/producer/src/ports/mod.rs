@@ -11,6 +11,7 @@ mod keys;
 mod publisher;
 mod queue;
 mod record;
+mod secrets;
 
 pub use audit::{AuditError, AuditFilter, AuditLog};
 pub use consumers::{AskError, ConsumerRequest, Consumers, ReplayRequest};
@@ -31,3 +32,4 @@ pub use queue::{AcceptError, Acceptance, AlertQueue, IdempotencyKey};
 pub use record::{
     AlertEntry, Batch, HistoryWriter, OutcomeEntry, RecordError, Recorded, SAME_ALERT_WITHIN,
 };
+pub use secrets::{Rotation, RotationError, SecretRotation};

@@ -31,7 +31,10 @@ async fn main() {
         std::process::exit(2);
     };
     let server = services::Postgres::start();
-    let settings = Settings::new(server.url().parse().expect("a URL"));
+    let settings = Settings::new(
+        server.url().parse().expect("a URL"),
+        tests::services::secret_key(),
+    );
     let clock = Arc::new(SystemClock::start());
     let store = Postgres::connect(settings, clock).await.expect("a server");
     let bytes = || -> u64 {

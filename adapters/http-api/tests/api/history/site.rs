@@ -13,7 +13,7 @@ use http_api::{
 };
 use http_body_util::BodyExt;
 use producer::{
-    application::{Alerts, ApiTokens, DirectoryAdmin, Orders, transfer},
+    application::{Alerts, ApiTokens, DirectoryAdmin, Orders, Secrets, transfer},
     domain::Caller,
     metrics::AlertMetrics,
     ports::{Control, Mode},
@@ -62,6 +62,8 @@ impl Site {
             retention: Duration::from_secs(1 << 20),
             history_max_bytes: 1 << 30,
             synchronous: Synchronous::Off,
+            secret_key: None,
+            scrub_large: false,
         };
         let store = Store::open(settings, clock.clone()).unwrap();
         let user = |id: &str, n: u8| {
@@ -87,6 +89,7 @@ impl Site {
             history: store.history.clone(),
             orders: Arc::new(Orders::new(control(&store), store.audit.clone())),
             audit: store.audit.clone(),
+            secrets: Arc::new(Secrets::new(store.secrets.clone(), store.audit.clone())),
             destinations: Arc::new(FakeDestinations::default()),
             directory: Arc::new(DirectoryAdmin::new(store.directory.clone())),
             tokens: Arc::new(ApiTokens::new(store.directory.clone(), clock.clone())),

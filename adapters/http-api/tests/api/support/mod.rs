@@ -2,6 +2,7 @@
 
 mod destinations;
 mod history;
+mod keys;
 mod queue;
 pub(crate) mod socket;
 mod store;
@@ -22,7 +23,7 @@ use http_api::{
 };
 use http_body_util::BodyExt;
 use producer::{
-    application::{Alerts, ApiTokens, DirectoryAdmin, Orders},
+    application::{Alerts, ApiTokens, DirectoryAdmin, Orders, Secrets},
     metrics::AlertMetrics,
 };
 use prometheus_client::registry::Registry;
@@ -32,6 +33,7 @@ use tower::ServiceExt;
 pub(crate) use self::{
     destinations::FakeDestinations,
     history::{BrokenHistory, FakeAudit, RemoteConsumers},
+    keys::NoNewKeys,
     queue::FakeQueue,
     store::FakeStore,
 };
@@ -95,6 +97,7 @@ impl Api {
             history: Arc::new(BrokenHistory),
             orders: Arc::new(Orders::new(Arc::new(BrokenHistory), Arc::new(FakeAudit))),
             audit: Arc::new(FakeAudit),
+            secrets: Arc::new(Secrets::new(Arc::new(NoNewKeys), Arc::new(FakeAudit))),
             destinations: destinations.clone(),
             tokens: Arc::new(ApiTokens::new(store.clone(), clock.clone())),
             access: Access {

@@ -8,7 +8,7 @@ use crate::{
         fixtures::{alert, sealer},
         join, open_delivery, open_part,
     },
-    sealing::Sealer,
+    sealer::Sealer,
     settings::{Format, Settings},
     topics::Topics,
 };

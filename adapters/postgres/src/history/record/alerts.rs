@@ -18,6 +18,7 @@ use crate::{
         feed::{Entry, What},
         sql::{text, whole},
     },
+    secrets::{self, NotRead, Secrets},
 };
 
 /// An alert as it will be stored. Packed before anybody has to wait for it.
@@ -207,6 +208,7 @@ const TYPES: [Type; 12] = [
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
     alerts: &[Prepared],
+    secrets: &Secrets,
 ) -> Result<(), Failure> {
     if alerts.is_empty() {
         return Ok(());
@@ -234,10 +236,14 @@ pub(super) async fn insert(
             .await?;
     }
     writer.finish().await?;
-    keep_adopted(transaction, alerts).await
+    keep_adopted(transaction, alerts, secrets).await
 }
 
-async fn keep_adopted(transaction: &Transaction<'_>, alerts: &[Prepared]) -> Result<(), Failure> {
+async fn keep_adopted(
+    transaction: &Transaction<'_>,
+    alerts: &[Prepared],
+    secrets: &Secrets,
+) -> Result<(), Failure> {
     let adopted = || {
         alerts.iter().flat_map(|alert| {
             let tokens = alert.adopted.iter();
@@ -249,17 +255,20 @@ async fn keep_adopted(transaction: &Transaction<'_>, alerts: &[Prepared]) -> Res
         return Ok(());
     }
     let ordinals: Vec<i32> = adopted().map(|(_, ordinal, _)| ordinal).collect();
-    let secrets: Vec<&[u8]> = adopted()
-        .map(|(.., token)| token.expose().as_bytes())
-        .collect();
+    let sealing = secrets.sealing(transaction).await?;
+    let sealed = adopted().map(|(sequence, ordinal, token)| {
+        let place = secrets::adopted(sequence, ordinal);
+        sealing.seal(&place, token.expose().as_bytes())
+    });
+    let sealed: Vec<Vec<u8>> = sealed.collect::<Result<_, _>>().map_err(NotRead::from)?;
     let statement = transaction
         .prepare_cached(
-            "INSERT INTO adopted_credential (sequence, ordinal, secret)
+            "INSERT INTO adopted_credential (sequence, ordinal, sealed)
              SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bytea[])",
         )
         .await?;
     transaction
-        .execute(&statement, &[&sequences, &ordinals, &secrets])
+        .execute(&statement, &[&sequences, &ordinals, &sealed])
         .await?;
     Ok(())
 }

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use self::{blocks::Blocks, ledger::Ledger, logs::Logs};
 use super::{ANSWER, PostgresHistory, answered, feed::Entry, lock::Lock};
-use crate::error::Failure;
+use crate::{error::Failure, secrets::Secrets};
 
 pub(crate) use self::telling::FEED;
 pub(super) use self::{
@@ -92,7 +92,7 @@ impl PostgresHistory {
             let transaction = client.transaction().await?;
             let lock = Lock::take(&transaction).await?;
             let outcomes = batch.outcomes;
-            let feed = record(&transaction, &lock, alerts, outcomes).await?;
+            let feed = record(&transaction, &lock, alerts, outcomes, &self.secrets).await?;
             transaction.commit().await?;
             Ok(feed)
         });
@@ -110,6 +110,7 @@ async fn record(
     lock: &Lock,
     alerts: Vec<alerts::Prepared>,
     outcomes: Vec<OutcomeEntry>,
+    secrets: &Secrets,
 ) -> Result<Option<u64>, Failure> {
     let mut logs = Logs::read(transaction).await?;
     let mut blocks = Blocks::default();
@@ -122,7 +123,7 @@ async fn record(
             .filter(|one| logs.takes_alert(one.sequence)),
     );
     let new = alerts::without_repetitions(transaction, new).await?;
-    alerts::insert(transaction, &new).await?;
+    alerts::insert(transaction, &new, secrets).await?;
     for alert in &new {
         blocks.accepted(alert);
         events.push(alert.event());

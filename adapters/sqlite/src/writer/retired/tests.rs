@@ -37,10 +37,11 @@ impl Database {
         let path = folder.path().join("db");
         let mut connection = schema::open(&path, Synchronous::Off).unwrap();
         schema::migrate(&mut connection).unwrap();
+        let secrets = crate::secrets::of_tests(&mut connection);
         let published = Arc::new(Published::new(Arc::default()));
         let mut database = Self {
             acceptor: Acceptor::new(&connection).unwrap(),
-            changer: Changer::new(&connection, published).unwrap(),
+            changer: Changer::new(published, secrets),
             connection,
             folder,
         };

@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use super::alert::text;
 use super::failure::Failure;
+use super::offline::Offline;
 use super::table::table;
 use super::{print, print_json};
 use crate::client::directory::{GROUP, Group, Kind};
 use crate::client::error::ClientError;
 use crate::client::http::{Call, Client};
-use crate::config::settings::{DataSettings, OfflineDatabase, OutputSettings, ServerSettings};
+use crate::config::settings::{OutputSettings, ServerSettings};
 use crate::config::values;
 
 pub(super) const EXAMPLES: &str = "\
@@ -55,14 +56,8 @@ pub(crate) enum TokenCommand {
 /// Where the tokens are.
 #[derive(Args)]
 struct Place {
-    /// Work on the data folder, or on the database of --database-url, and not through a
-    /// server
-    #[arg(long)]
-    offline: bool,
     #[command(flatten)]
-    data: DataSettings,
-    #[command(flatten)]
-    database: OfflineDatabase,
+    store: Offline,
     #[command(flatten)]
     server: ServerSettings,
 }
@@ -139,8 +134,8 @@ async fn create(arguments: Create) -> Result<(), Failure> {
         groups,
         expires_in,
     };
-    let data = if place.offline {
-        offline::create(&place.data, &place.database, wanted).await?
+    let data = if place.store.offline {
+        offline::create(&place.store, wanted).await?
     } else {
         create_online(place.server, wanted).await?
     };
@@ -179,8 +174,8 @@ async fn create_online(server: ServerSettings, wanted: offline::Wanted) -> Resul
 
 async fn list(arguments: List) -> Result<(), Failure> {
     let List { output, place } = arguments;
-    let found = if place.offline {
-        offline::list(&place.data, &place.database).await?
+    let found = if place.store.offline {
+        offline::list(&place.store).await?
     } else {
         Client::new(place.server)?.list(&TOKEN, "").await?
     };
@@ -220,8 +215,8 @@ fn row(token: &Value) -> Vec<String> {
 
 async fn revoke(arguments: Revoke) -> Result<(), Failure> {
     let Revoke { token, place } = arguments;
-    let id = if place.offline {
-        offline::revoke(&place.data, &place.database, &token).await?
+    let id = if place.store.offline {
+        offline::revoke(&place.store, &token).await?
     } else {
         let client = Client::new(place.server)?;
         let id = id_of(&client, &token).await?;

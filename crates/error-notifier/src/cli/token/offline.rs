@@ -9,14 +9,9 @@ use producer::application::{ApiTokens, CreateTokenError, NewApiToken};
 use producer::domain::{ApiToken, ApiTokenName, Caller, Directory, Grant, Scope};
 use producer::ports::DirectoryStore;
 use serde_json::{Value, json};
-use sqlite::Synchronous;
 
 use crate::cli::failure::Failure;
-use crate::config::settings::{DataSettings, OfflineDatabase};
-use crate::run::database;
-
-/// The longest that a server can be told to keep the past.
-const AGES: Duration = Duration::from_secs(3_650 * 86_400);
+use crate::cli::offline::{Offline, Opened};
 
 /// What a token is to be, as it was typed.
 pub(super) struct Wanted {
@@ -26,64 +21,10 @@ pub(super) struct Wanted {
     pub(super) expires_in: Option<Duration>,
 }
 
-/// An open directory, and what has to be closed after.
-enum Opened {
-    Folder(sqlite::Store),
-    Database(Box<postgres::Postgres>),
-}
-
-impl Opened {
-    async fn open(
-        data: &DataSettings,
-        named: &OfflineDatabase,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Failure> {
-        let bad = |error: &dyn std::fmt::Display| Failure::BadInput(error.to_string());
-        if let Some(url) = &named.database_url {
-            let settings = postgres::Settings {
-                // What the producers keep is theirs to decide: nothing is trimmed.
-                retention: AGES,
-                ..database(url, Duration::ZERO)?
-            };
-            let opened = postgres::Postgres::connect(settings, clock).await;
-            return Ok(Self::Database(Box::new(
-                opened.map_err(|error| bad(&error))?,
-            )));
-        }
-        let settings = sqlite::Settings {
-            path: data.data_dir.clone(),
-            // What the server keeps is the server's to decide: nothing is trimmed.
-            retention: AGES,
-            history_max_bytes: u64::MAX >> 1,
-            synchronous: Synchronous::Full,
-        };
-        let opened = sqlite::Store::open(settings, clock);
-        Ok(Self::Folder(opened.map_err(|error| bad(&error))?))
-    }
-
-    fn directory(&self) -> Arc<dyn DirectoryStore> {
-        match self {
-            Self::Folder(store) => store.directory.clone(),
-            Self::Database(store) => store.directory.clone(),
-        }
-    }
-
-    fn close(self) {
-        match self {
-            Self::Folder(store) => store.close(),
-            Self::Database(store) => store.close(),
-        }
-    }
-}
-
 /// Makes a token; what the API would show of it.
-pub(super) async fn create(
-    data: &DataSettings,
-    named: &OfflineDatabase,
-    wanted: Wanted,
-) -> Result<Value, Failure> {
+pub(super) async fn create(place: &Offline, wanted: Wanted) -> Result<Value, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let opened = Opened::open(data, named, clock.clone()).await?;
+    let opened = Opened::open(place, clock.clone()).await?;
     let made = create_in(opened.directory(), &clock, wanted).await;
     opened.close();
     made
@@ -113,12 +54,9 @@ fn not_made(error: CreateTokenError) -> Failure {
 }
 
 /// All tokens, as the API would show them.
-pub(super) async fn list(
-    data: &DataSettings,
-    named: &OfflineDatabase,
-) -> Result<Vec<Value>, Failure> {
+pub(super) async fn list(place: &Offline) -> Result<Vec<Value>, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let opened = Opened::open(data, named, clock).await?;
+    let opened = Opened::open(place, clock).await?;
     let directory = opened.directory().snapshot();
     let mut tokens: Vec<_> = directory.api_tokens().collect();
     tokens.sort_by_key(|token| (token.record.name.clone(), token.record.id));
@@ -129,13 +67,9 @@ pub(super) async fn list(
 }
 
 /// Revokes a token; gives its id.
-pub(super) async fn revoke(
-    data: &DataSettings,
-    named: &OfflineDatabase,
-    name: &str,
-) -> Result<String, Failure> {
+pub(super) async fn revoke(place: &Offline, name: &str) -> Result<String, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let opened = Opened::open(data, named, clock.clone()).await?;
+    let opened = Opened::open(place, clock.clone()).await?;
     let tokens = ApiTokens::new(opened.directory(), clock);
     let revoked = match tokens.find(name) {
         Ok(id) => tokens

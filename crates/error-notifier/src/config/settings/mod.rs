@@ -1,6 +1,7 @@
 //! The table of settings: one field, one line in `--help`, one key.
 
 mod access;
+mod secrets;
 mod shared;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use clap::{Args, value_parser};
 use producer::domain::OpsTarget;
 
 pub(crate) use access::{AccessSettings, ApiTokenSettings};
+pub(crate) use secrets::SecretKeySettings;
 pub(crate) use shared::{DatabaseSettings, KafkaSettings, OfflineDatabase, WaitSettings};
 
 use super::values::{self, BaseUrl, Kinds, LogFilter, LogFormat, LogHttp, Networks, Pace, Zone};
@@ -108,6 +110,9 @@ pub(crate) struct EmbeddedSettings {
     pub(crate) access: AccessSettings,
 
     #[command(flatten)]
+    pub(crate) secrets: SecretKeySettings,
+
+    #[command(flatten)]
     pub(crate) log: LogSettings,
 }
 
@@ -139,6 +144,9 @@ pub(crate) struct ProducerSettings {
 
     #[command(flatten)]
     pub(crate) access: AccessSettings,
+
+    #[command(flatten)]
+    pub(crate) secrets: SecretKeySettings,
 
     #[command(flatten)]
     pub(crate) database: DatabaseSettings,
@@ -263,6 +271,9 @@ pub(crate) struct DemoSettings {
 
     #[command(flatten)]
     pub(crate) access: AccessSettings,
+
+    #[command(flatten)]
+    pub(crate) secrets: SecretKeySettings,
 
     #[command(flatten)]
     pub(crate) log: LogSettings,

@@ -8,11 +8,12 @@ use http_api::{Access, ApiState, Clients, HttpMetrics, LogHttp, Readiness};
 use kafka::{FeedMetrics, HistoryFeed, Publisher, Sealer};
 use postgres::{DatabaseUrl, Postgres, UrlError};
 use producer::application::{
-    Alerts, ApiTokens, DirectoryAdmin, KeyedQueue, Orders, RemoteControl, WatchedHistory,
+    Alerts, ApiTokens, DirectoryAdmin, KeyedQueue, Orders, RemoteControl, Secrets, WatchedHistory,
 };
 use producer::metrics::AlertMetrics;
 use producer::ports::{Destinations, DirectoryStore};
 use prometheus_client::registry::Registry;
+use sealing::Vault;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -33,6 +34,7 @@ pub(super) struct Parts<'a> {
     pub(super) warnings: &'a WarningSettings,
     /// What the parts count is registered here.
     pub(super) registry: &'a mut Registry,
+    pub(super) secret_key: Arc<Vault>,
     pub(super) queue: (kafka::Settings, Arc<Sealer>),
 }
 
@@ -53,23 +55,28 @@ pub(super) struct Accepting {
 pub(super) fn named_database(
     database: &DatabaseSettings,
     wait: &WaitSettings,
+    secret_key: Arc<Vault>,
 ) -> Result<postgres::Settings, Failure> {
+    Ok(postgres::Settings {
+        wait: wait.wait,
+        ..postgres::Settings::new(named_url(database)?, secret_key)
+    })
+}
+
+/// Where the database is.
+pub(super) fn named_url(database: &DatabaseSettings) -> Result<DatabaseUrl, Failure> {
     match &database.database_url {
-        Some(url) => self::database(url, wait.wait),
+        Some(url) => database_url(url),
         None => Err(Failure::BadInput(
             "no database is named; give one with --database-url".into(),
         )),
     }
 }
 
-/// How the database at `url` is used, waited for as long as `wait` at the start.
-pub(crate) fn database(url: &SecretText, wait: Duration) -> Result<postgres::Settings, Failure> {
-    let url: DatabaseUrl = url.expose().parse().map_err(|error: UrlError| {
+/// That URL, read.
+pub(crate) fn database_url(url: &SecretText) -> Result<DatabaseUrl, Failure> {
+    url.expose().parse().map_err(|error: UrlError| {
         Failure::BadInput(format!("the value of --database-url {error}"))
-    })?;
-    Ok(postgres::Settings {
-        wait,
-        ..postgres::Settings::new(url)
     })
 }
 
@@ -79,7 +86,7 @@ impl Accepting {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let settings = postgres::Settings {
             retention: parts.retention,
-            ..named_database(parts.database, parts.wait)?
+            ..named_database(parts.database, parts.wait, parts.secret_key)?
         };
         let (database, queue) = tokio::try_join!(
             async {
@@ -177,6 +184,10 @@ impl Accepting {
             history: self.database.history.clone(),
             orders: Arc::new(Orders::new(Arc::new(control), self.database.audit.clone())),
             audit: self.database.audit.clone(),
+            secrets: Arc::new(Secrets::new(
+                self.database.secrets.clone(),
+                self.database.audit.clone(),
+            )),
             destinations,
             tokens: Arc::new(ApiTokens::new(
                 self.database.directory.clone(),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka::{Cluster, Format, Keyring, Limits, Sealer};
+use kafka::{Cluster, Format, Limits, Sealer};
 
 use crate::cli::failure::Failure;
 use crate::config::kafka::{KafkaFormat, KafkaProperties};
 use crate::config::settings::KafkaSettings;
+use crate::run::keys;
 
 /// Kafka, ready for use.
 pub(super) struct Opened {
@@ -23,12 +24,7 @@ pub(super) fn read(settings: &KafkaSettings) -> Result<(kafka::Settings, Arc<Sea
         KafkaFormat::Sealed => Format::Sealed,
         KafkaFormat::Plain => Format::Plain,
     };
-    let ring = match (&settings.kafka_key_file, &settings.kafka_keys) {
-        (Some(path), _) => Keyring::read(path),
-        (None, Some(keys)) => Keyring::from_environment(keys.expose()),
-        (None, None) => Ok(Keyring::default()),
-    };
-    let sealer = ring.and_then(|ring| Sealer::new(format, ring));
+    let sealer = Sealer::new(format, keys::of_kafka(settings)?.unwrap_or_default());
     let sealer = sealer.map_err(|error| Failure::BadInput(error.to_string()))?;
     let properties: KafkaProperties =
         settings

@@ -8,7 +8,7 @@ mod migrate;
 mod producer;
 mod serve;
 
-pub(crate) use accepting::database;
+pub(crate) use accepting::database_url;
 pub(crate) use consumer::consumer;
 pub(crate) use migrate::migrate;
 pub(crate) use producer::producer;

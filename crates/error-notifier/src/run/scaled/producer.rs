@@ -10,7 +10,7 @@ use super::{cluster, delivering};
 use crate::cli::failure::Failure;
 use crate::config::settings::ProducerSettings;
 use crate::run::listening::{self, AcceptingEnds};
-use crate::run::{access, bind, run, shutdown::Shutdown};
+use crate::run::{access, bind, keys, run, shutdown::Shutdown};
 
 /// Serves until a signal ends it.
 pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
@@ -19,6 +19,7 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
         async move {
             let shutdown = Shutdown::on_signals()?;
             let queue = cluster::read(&settings.kafka)?;
+            let secret_key = keys::of_database(&settings.secrets, &settings.kafka)?;
             let server = listening::server(&settings.http)?;
             let listener = bind(settings.listen, "--listen").await?;
             tracing::info!(address = %settings.listen, "listening");
@@ -37,16 +38,17 @@ pub(crate) fn producer(settings: ProducerSettings) -> Result<(), Failure> {
             ));
             let mut registry = listening::registry(&dropped);
             let opened = tokio::select! {
-                opened = Accepting::open(Parts {
-                    database: &settings.database,
-                    wait: &settings.wait,
-                    retention: settings.retention,
-                    warnings: &settings.warnings,
-                    registry: &mut registry,
-                    queue,
-                }) => opened?,
-                () = shutdown.begun() => return Ok(()),
-            };
+                            opened = Accepting::open(Parts {
+                                database: &settings.database,
+                                wait: &settings.wait,
+                                retention: settings.retention,
+                                warnings: &settings.warnings,
+                                registry: &mut registry,
+                                queue,
+            secret_key,
+                            }) => opened?,
+                            () = shutdown.begun() => return Ok(()),
+                        };
             let access = access::of_api(settings.listen, &settings.access, opened.directory())?;
             let log_http = listening::log_http(settings.log_http);
             let clients = listening::clients(&settings.http);

@@ -8,7 +8,7 @@ use super::delivering::{self, How};
 use crate::cli::failure::Failure;
 use crate::config::settings::ServeSettings;
 use crate::run::listening::{self, AcceptingEnds};
-use crate::run::{access, bind, shutdown::Shutdown};
+use crate::run::{access, bind, keys, shutdown::Shutdown};
 
 /// Serves until a signal ends it.
 pub(in crate::run) async fn serve(
@@ -17,6 +17,7 @@ pub(in crate::run) async fn serve(
 ) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()?;
     let queue = cluster::read(&settings.kafka)?;
+    let secret_key = keys::of_database(&settings.embedded.secrets, &settings.kafka)?;
     let embedded = &settings.embedded;
     let server = listening::server(&embedded.http)?;
     let listener = bind(embedded.listen, "--listen").await?;
@@ -36,16 +37,17 @@ pub(in crate::run) async fn serve(
     ));
     let mut registry = listening::registry(&dropped);
     let accepting = tokio::select! {
-        opened = Accepting::open(Parts {
-            database: &settings.database,
-            wait: &settings.wait,
-            retention: embedded.history.retention,
-            warnings: &embedded.warnings,
-            registry: &mut registry,
-            queue,
-        }) => opened?,
-        () = shutdown.begun() => return Ok(()),
-    };
+            opened = Accepting::open(Parts {
+                database: &settings.database,
+                wait: &settings.wait,
+                retention: embedded.history.retention,
+                warnings: &embedded.warnings,
+                registry: &mut registry,
+                queue,
+    secret_key,
+            }) => opened?,
+            () = shutdown.begun() => return Ok(()),
+        };
     let access = access::of_api(embedded.listen, &embedded.access, accepting.directory())?;
     let how = How {
         slack_url: &embedded.slack_url,

@@ -83,6 +83,8 @@ pub enum Action {
     AlertsReplayed,
     /// A dead letter was to be discarded.
     DeadLetterDiscarded,
+    /// Stored secrets were to be sealed with a new key.
+    SecretsRotated,
 }
 
 impl Action {
@@ -108,6 +110,7 @@ impl Action {
             Self::DeadLettersReplayed => "dead_letters.replayed",
             Self::AlertsReplayed => "alerts.replayed",
             Self::DeadLetterDiscarded => "dead_letter.discarded",
+            Self::SecretsRotated => "secrets.rotated",
         }
     }
 }

@@ -1,0 +1,11 @@
+-- From here on secrets are sealed (adapters/sealing/src/column.rs):
+--
+-- credential.secret              for the place credential/<id>
+-- meta.sealed_fingerprint_key    the key of credential.fingerprint, random, for the place
+--                                sealing/fingerprint_key; sealed anew last when keys are
+--                                rotated, so it tells whether a rotation has ended
+--
+-- SQL has no key: the program seals what is in the clear, when it opens a file that has no
+-- sealed_fingerprint_key yet (src/secrets/unsealed.rs). Until it has also rewritten the
+-- file, which may hold remains of what was in the clear, there is meta.unscrubbed.
+INSERT INTO meta (key, value) SELECT 'unscrubbed', x'' WHERE EXISTS (SELECT 1 FROM credential);

@@ -1,0 +1,69 @@
+//! Which keys a data folder is used with.
+
+use std::{io, path::Path, sync::Arc};
+
+use rusqlite::Connection;
+use sealing::{FingerprintKey, KeyError, Vault};
+
+use super::sealed_fingerprint_key;
+use crate::{OpenError, folder::Folder};
+
+/// Those that are named, or those in the folder; proved by what is sealed.
+pub(super) fn of_folder(
+    connection: &Connection,
+    folder: &Folder,
+    named: Option<Arc<Vault>>,
+) -> Result<Arc<Vault>, OpenError> {
+    let sealed = match has_meta(connection)? {
+        true => sealed_fingerprint_key(connection)?,
+        false => None,
+    };
+    let vault = match (named, &sealed) {
+        (Some(vault), _) => vault,
+        (None, Some(_)) => {
+            let vault = of_file(&folder.secret_key())?;
+            tracing::info!(
+                path = %folder.secret_key().display(),
+                "the key that users' tokens are sealed with is in the data folder, and goes with \
+                 copies of it; --secret-key-file names a better place"
+            );
+            Arc::new(vault)
+        }
+        (None, None) => Arc::new(found_or_made(&folder.secret_key())?),
+    };
+    if let Some(sealed) = sealed {
+        FingerprintKey::open(&vault, &sealed).map_err(OpenError::Keys)?;
+    }
+    Ok(vault)
+}
+
+/// The keys in the folder of a database that has sealed something.
+pub(crate) fn of_file(path: &Path) -> Result<Vault, OpenError> {
+    Vault::of_file(path).map_err(|error| match error {
+        KeyError::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+            OpenError::KeyMissing(path.into())
+        }
+        error => OpenError::Key(error),
+    })
+}
+
+fn found_or_made(path: &Path) -> Result<Vault, OpenError> {
+    match of_file(path) {
+        Err(OpenError::KeyMissing(_)) => {
+            let vault = Vault::create(path).map_err(OpenError::Key)?;
+            tracing::warn!(
+                path = %path.display(),
+                "made the key that users' tokens are sealed with; whoever copies the data folder \
+                 copies it too: move it out and name it with --secret-key-file, and keep a copy, \
+                 for without it no token can be read"
+            );
+            Ok(vault)
+        }
+        found => found,
+    }
+}
+
+fn has_meta(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let query = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'";
+    connection.query_row(query, [], |row| row.get(0))
+}

@@ -8,4 +8,5 @@ pub mod figures;
 pub mod harness;
 pub mod model_queue;
 pub mod scaled_out;
+pub mod search;
 pub mod services;

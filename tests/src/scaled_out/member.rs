@@ -46,6 +46,13 @@ impl Member {
         self
     }
 
+    /// The same with its settings in that file, and none in its environment.
+    #[must_use]
+    pub fn by_file(mut self, path: &str) -> Self {
+        self.environment.clear();
+        self.with("--config", path)
+    }
+
     /// Where it listens, the same after each start.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -91,9 +91,11 @@ impl SiteOptions {
             ("KAFKA_ACCEPT_WEAK_TOPICS", (self.replicas < 3).to_string()),
             ("KAFKA_FORMAT", format.to_owned()),
         ];
-        if self.format == Format::Sealed {
-            variables.push(("KAFKA_KEYS", KEYS.to_owned()));
-        }
+        // Where nothing is sealed in Kafka, the database needs a key of its own.
+        variables.push(match self.format {
+            Format::Sealed => ("KAFKA_KEYS", KEYS.to_owned()),
+            Format::Plain => ("SECRET_KEYS", KEYS.to_owned()),
+        });
         variables
             .into_iter()
             .map(|(name, value)| (format!("ERROR_NOTIFIER_{name}"), value))

@@ -4,14 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod client;
-mod search;
 
 use std::fs;
 
 use client::Client;
-use search::Search;
 use serde_json::json;
-use tests::harness::{Directory, LONG, Site};
+use tests::{
+    harness::{Directory, LONG, Site},
+    search::Search,
+};
 
 const USER: &str = "/v1/users/aaaaaaaa-0000-0000-0000-000000000001";
 

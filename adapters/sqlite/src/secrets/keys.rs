@@ -20,15 +20,7 @@ pub(super) fn of_folder(
     };
     let vault = match (named, &sealed) {
         (Some(vault), _) => vault,
-        (None, Some(_)) => {
-            let vault = of_file(&folder.secret_key())?;
-            tracing::info!(
-                path = %folder.secret_key().display(),
-                "the key that users' tokens are sealed with is in the data folder, and goes with \
-                 copies of it; --secret-key-file names a better place"
-            );
-            Arc::new(vault)
-        }
+        (None, Some(_)) => Arc::new(of_file(&folder.secret_key())?),
         (None, None) => Arc::new(found_or_made(&folder.secret_key())?),
     };
     if let Some(sealed) = sealed {

@@ -1,6 +1,6 @@
 //! Sealing everything anew, while it is in use.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use producer::ports::{Rotation, RotationError, SecretRotation};
@@ -51,6 +51,11 @@ impl SqliteSecrets {
             commands,
             turn: Mutex::new(()),
         }
+    }
+
+    /// The file that the keys are in, where they are in one.
+    pub fn key_file(&self) -> Option<&Path> {
+        self.secrets.vault.file()
     }
 
     /// Whether all is sealed with the key that seals now.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches};
@@ -31,26 +32,45 @@ pub(crate) enum Stop {
 /// that `--config` names.
 pub(crate) fn parse<C: CommandFactory + FromArgMatches>(arguments: &[OsString]) -> Result<C, Stop> {
     let command = command::<C>();
-    let first = command
-        .clone()
-        .try_get_matches_from(arguments)
+    let source = source(&command, arguments)
         .map_err(|error| stopped(&error, &command, arguments).unwrap_or(Stop::Shown(error)))?;
-    let source = ConfigSource::from_arg_matches(&first).map_err(Stop::Shown)?;
     let values = match &source.config {
         Some(path) => read_and_check(path, &command).map_err(Stop::Wrong)?,
         None => BTreeMap::new(),
     };
     // A value of the file is to clap a default: flag and environment go first.
-    let layered = with_defaults(command, &values);
+    let layered = with_defaults(command.clone(), &values);
     let matches = layered
         .clone()
         .try_get_matches_from(arguments)
-        .map_err(Stop::Shown)?;
+        .map_err(|error| stopped(&error, &command, arguments).unwrap_or(Stop::Shown(error)))?;
     if source.print_config {
         let path = source.config.as_deref();
         return Err(Stop::Settings(in_force(&layered, &matches, &values, path)));
     }
     C::from_arg_matches(&matches).map_err(Stop::Shown)
+}
+
+/// Where the settings come from. What is required may stand in the file, so that it is not
+/// asked for before the file is read.
+fn source(command: &clap::Command, arguments: &[OsString]) -> Result<ConfigSource, clap::Error> {
+    let parsed = command.clone().try_get_matches_from(arguments);
+    let matches = match parsed {
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            let without = without_required(command.clone()).try_get_matches_from(arguments);
+            let is_in_file =
+                |matches: &ArgMatches| matches.try_contains_id("config").unwrap_or(false);
+            without.ok().filter(is_in_file).ok_or(error)?
+        }
+        parsed => parsed?,
+    };
+    ConfigSource::from_arg_matches(&matches)
+}
+
+fn without_required(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| argument.required(false))
+        .mut_subcommands(without_required)
 }
 
 /// The whole command line: `C`, and where its settings come from.
@@ -76,7 +96,7 @@ fn with_defaults(command: clap::Command, values: &BTreeMap<String, String>) -> c
     command
         .mut_args(
             |argument| match key(&argument).and_then(|k| values.get(k)) {
-                Some(value) => argument.default_value(value.clone()),
+                Some(value) => argument.required(false).default_value(value.clone()),
                 None => argument,
             },
         )
@@ -126,6 +146,8 @@ fn check(argument: &Arg, value: &str, place: &Place<'_>) -> Result<(), String> {
     };
     let alone = argument
         .clone()
+        .requires(Resettable::Reset)
+        .conflicts_with(Resettable::Reset)
         .env(None::<&str>)
         .action(ArgAction::Set)
         .num_args(1);

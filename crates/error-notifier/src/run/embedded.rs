@@ -56,6 +56,15 @@ impl Service {
                 return Err(failure);
             }
         };
+        if let Some(path) = store.secrets.key_file()
+            && settings.secrets.secret_key_file.is_none()
+        {
+            tracing::info!(
+                path = %path.display(),
+                "the key that users' tokens are sealed with is in the data folder, and goes with \
+                 copies of it; --secret-key-file names a better place"
+            );
+        }
         Ok(Self {
             settings,
             access,

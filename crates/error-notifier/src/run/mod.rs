@@ -8,6 +8,7 @@ mod embedded;
 pub(crate) mod keys;
 mod listening;
 mod mockup;
+mod panics;
 mod scaled;
 mod serve;
 mod shutdown;
@@ -15,7 +16,7 @@ mod warning;
 
 use std::net::SocketAddr;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
 use tokio::net::TcpListener;
 
 use crate::cli::failure::Failure;
@@ -33,6 +34,8 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     let logging = logging::start(log).map_err(Failure::BadInput)?;
+    panics::tell_where();
+    keep_memory_private();
     raise_file_limit();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -41,6 +44,15 @@ where
         .and_then(|runtime| runtime.block_on(server(&logging)));
     logging.finish();
     outcome
+}
+
+/// Keeps the process's memory, which holds tokens, out of core dumps and from other
+/// processes of its user (`PR_SET_DUMPABLE`).
+/// <https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html>
+fn keep_memory_private() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a core dump of this process would hold tokens");
+    }
 }
 
 /// Lets the process open as many files as it may: many systems begin with 1,024,
@@ -59,4 +71,17 @@ async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
         let line = format!("cannot listen on {address}: {error}; choose another with {flag}");
         Failure::BadInput(line)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_is_in_no_core_dump() {
+        keep_memory_private();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

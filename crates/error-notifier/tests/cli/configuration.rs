@@ -223,3 +223,23 @@ fn a_wrong_rust_log_is_one_line_with_code_2() {
     let ended = program(&["serve"]).env("RUST_LOG", "loud").run();
     assert!(ended.one_line_and_code_2().contains("RUST_LOG"));
 }
+
+#[test]
+fn what_a_command_requires_may_stand_in_the_file() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("producer.toml");
+    std::fs::write(
+        &file,
+        "database-url = \"postgres://ann:hush@db/errors\"\nkafka-brokers = \"kafka:9092\"\n",
+    )
+    .unwrap();
+    let path = file.to_str().unwrap();
+    let shown = program(&["producer", "--config", path, "--print-config"]).run();
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.stdout.contains("kafka:9092"), "{shown:?}");
+    assert!(!shown.stdout.contains("hush"), "{shown:?}");
+    std::fs::write(&file, "kafka-brokers = \"kafka:9092\"\n").unwrap();
+    let refused = program(&["producer", "--config", path]).run();
+    let line = refused.one_line_and_code_2();
+    assert!(line.contains("--database-url"), "{line}");
+}

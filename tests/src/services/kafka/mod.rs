@@ -51,7 +51,7 @@ impl KafkaOptions {
     pub fn start(&self) -> Kafka {
         let scratch = Scratch::new("kafka");
         let mut cluster = Kafka::on(self, scratch.path());
-        cluster._scratch = Some(scratch);
+        cluster.scratch = Some(scratch);
         for broker in &mut cluster.brokers {
             broker.start();
         }
@@ -66,7 +66,7 @@ impl KafkaOptions {
 #[derive(Debug)]
 pub struct Kafka {
     brokers: Vec<Broker>,
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
 }
 
 impl Kafka {
@@ -110,6 +110,11 @@ impl Kafka {
     pub fn bootstrap(&self) -> String {
         let addresses = self.brokers.iter().map(|broker| broker.address.to_string());
         addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Where the brokers' data and logs are, unless they outlive this program.
+    pub fn folder(&self) -> Option<&Path> {
+        self.scratch.as_ref().map(Scratch::path)
     }
 
     /// Where a broker listens.
@@ -196,7 +201,7 @@ impl Kafka {
         }
         Self {
             brokers,
-            _scratch: None,
+            scratch: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod demo;
 mod destinations;
 mod exposed;
 mod refusing_to_start;
+mod rotating;
 mod status;
 mod stopping;
 mod tokens;

@@ -110,7 +110,8 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     // What SQLite makes for itself, and a write-ahead log with nothing in it.
     all.retain(|(path, bytes)| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        !name.ends_with("-shm") && !(name.ends_with("-wal") && bytes.is_empty())
+        let is_empty_log = name.ends_with("-wal") && bytes.is_empty();
+        !name.ends_with("-shm") && !is_empty_log
     });
     all.sort();
     all

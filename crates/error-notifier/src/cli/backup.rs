@@ -11,10 +11,12 @@ use super::print;
 use crate::config::settings::DataSettings;
 
 pub(super) const EXAMPLES: &str = "\
-Runs on the machine of the data folder, beside the server or without it: the
-copy holds users' tokens, which no server ever sends. It is consistent, is
-written to FILE.partial, synced, and then renamed: FILE is never half a copy.
-To restore it, put it into an empty data folder as error-notifier.db.
+Runs on the machine of the data folder, beside the server or without it. The copy is
+consistent, is written to FILE.partial, synced, and then renamed: FILE is never half
+a copy. It holds users' tokens sealed, and not their key (secret-key in the data
+folder, or the file of --secret-key-file): keep that apart from the copy, and keep
+it, for without it they cannot be read. To restore, put the copy into an empty data
+folder as error-notifier.db, and the key where it was.
 
 Examples:
   error-notifier backup --data-dir /var/lib/error-notifier /var/backups/today.db

@@ -18,6 +18,7 @@
 # make supply-chain  licences, bans and sources of all dependencies; known vulnerabilities
 # make sbom     what the program is made of, as CycloneDX
 # make fuzz     each parser of foreign input, MINUTES=10 each: executions and crashes
+# make schemathesis EXAMPLES=2000  requests made up from /v3/api-docs, with a token and without
 # make swagger  Swagger UI tried out in headless Chromium, of a demo that runs
 
 CARGO  ?= cargo
@@ -25,8 +26,9 @@ ROUNDS ?= 200
 MINUTES ?= 10
 DELIVERIES ?= 1000000
 CONNECTIONS ?= 10000
+EXAMPLES ?= 100
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure crowd measure-scaled-out services services-stop supply-chain sbom fuzz swagger tools bench
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure crowd measure-scaled-out services services-stop supply-chain sbom fuzz schemathesis swagger tools bench
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -100,6 +102,10 @@ sbom:
 
 fuzz:
 	tests/tools/fuzz.sh $(MINUTES)
+
+schemathesis:
+	$(CARGO) build --release --locked -p error-notifier
+	tests/tools/schemathesis.sh $(EXAMPLES) $(SEED)
 
 swagger:
 	tests/tools/swagger_ui.sh

@@ -9,7 +9,11 @@ use axum::{
 };
 use producer::application::{AlertReceipt, AlertRequest, Preview};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{Array, Object, Type},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -30,17 +34,32 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct AlertBody<'a> {
     /// Whom: `@name` a user, `@@name` a group, `@all` everybody. 1 to 10,000.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 10_000,
-        example = json!(["@all", "@user_name1", "@@group_name1"]))]
+    #[schema(schema_with = targets, required = true)]
     target: Option<Vec<String>>,
     /// `high`, `normal` or `low`, in any letter case.
     #[serde(borrow)]
-    #[schema(value_type = String, example = "low")]
+    #[schema(value_type = String, pattern = "^(?:[Hh][Ii][Gg][Hh]|[Nn][Oo][Rr][Mm][Aa][Ll]|[Ll][Oo][Ww])$", example = "low")]
     severity: Option<Text<'a>>,
     /// The text, plain; 1 to 40,000 characters.
     #[serde(borrow)]
     #[schema(value_type = String, min_length = 1, max_length = 40_000, example = "node1 down")]
     message: Option<Text<'a>>,
+}
+
+/// The targets of a body, as the document shows them.
+fn targets() -> Array {
+    let target = Object::builder().schema_type(Type::String).pattern(Some(
+        r"^(?:[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?)?$",
+    ));
+    Array::builder()
+        .items(target)
+        .min_items(Some(1))
+        .max_items(Some(10_000))
+        .description(Some(
+            "Whom: `@name` a user, `@@name` a group, `@all` everybody. 1 to 10,000.",
+        ))
+        .examples([json!(["@all", "@user_name1", "@@group_name1"])])
+        .build()
 }
 
 /// A string that is borrowed where the JSON has no escapes in it.
@@ -104,7 +123,8 @@ struct RecipientView {
     request_body(content = AlertBody, content_type = "application/json"),
     params(
         ("dryRun" = Option<bool>, Query, description = "Only answer who would be told"),
-        ("Idempotency-Key" = Option<String>, Header,
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 257,
+            pattern = "^(?:\"[!-~]{1,255}\"|[!#-~][!-~]{0,254}|\"(?:[!-~]{0,253}[!#-~])?)$",
             description = "1 to 255 visible ASCII characters that name this request; sent again with the same key, it is one alert. Quotation marks around it are left out"),
         ("X-Global-Transaction-Id" = Option<String>, Header,
             description = "1 to 128 of A-Z a-z 0-9 . _ -; stands on every log line that the request causes"),

@@ -17,6 +17,7 @@ use crate::{
         query::{limit, refused, time, wanted},
     },
     openapi::{AuditAway, FilterFaults, ServerFault},
+    paging::Cursor,
     router::App,
     users::rfc3339,
 };
@@ -35,12 +36,17 @@ pub(crate) struct AuditParams {
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<String>,
     /// By this one: the id of an API token, `local` or `anybody`.
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$"
+    )]
     who: Option<String>,
     /// The most lines of the page, 1 to 1000.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// The `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
 }
 
 /// A page of the audit log.

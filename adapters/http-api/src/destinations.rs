@@ -25,6 +25,7 @@ use crate::{
         query::{limit, refused, wanted},
     },
     openapi::{FilterFaults, NotDelivering, ServerFault},
+    paging::Cursor,
     redact,
     router::App,
     users::rfc3339,
@@ -40,14 +41,22 @@ pub(crate) struct DestinationParams {
     /// What the next delivery waits for: `sending`, `queued`, `folding`, `pace`,
     /// `backoff`, `retry_after`, `host_breaker`, `credential_breaker`,
     /// `credential_pace`, `aside`, `parked` or `resting`.
+    #[param(
+        pattern = "^(?:sending|queued|folding|pace|backoff|retry_after|host_breaker|credential_breaker|credential_pace|aside|parked|resting)$"
+    )]
     state: Option<String>,
     /// Of this kind, such as `slack`.
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$"
+    )]
     channel: Option<String>,
     /// The most items of the page, 1 to 1000.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// The `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
 }
 
 /// A page of destinations, and the breakers.

@@ -11,7 +11,10 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use common::{UserDestinationId, UserId};
 use http_body_util::BodyExt;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::{errors::ApiError, router::App};
 
@@ -150,6 +153,23 @@ pub(crate) fn truth(field: &'static str, value: Option<&str>) -> Result<bool, Ap
             sentence: format!("{field} must be true or false."),
         }),
     }
+}
+
+/// A whole number of a body: `15` or, which is the same number, `15.0`
+/// (<https://json-schema.org/draft/2020-12/json-schema-validation#section-6.1.1>).
+pub(crate) fn whole<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
+    // Beyond these a float no longer tells whole numbers apart.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let Some(number) = Option::<serde_json::Number>::deserialize(json)? else {
+        return Ok(None);
+    };
+    let float = number.as_f64().unwrap_or(f64::NAN);
+    let whole = number
+        .as_i64()
+        .or_else(|| (float.fract() == 0.0 && float.abs() <= MOST).then_some(float as i64));
+    whole
+        .map(Some)
+        .ok_or_else(|| D::Error::custom("not a whole number"))
 }
 
 /// A value that a body must give.

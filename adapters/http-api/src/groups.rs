@@ -33,10 +33,10 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct GroupBody {
     /// Unique, 5 to 30 characters.
-    #[schema(value_type = String, min_length = 5, max_length = 30, example = "group_name1")]
+    #[schema(value_type = String, min_length = 5, max_length = 30, pattern = "^[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]{3,28}[^\\s\\x00-\\x1f\\x7f-\\x9f]$", example = "group_name1")]
     name: Option<String>,
     /// What it is for, 5 to 200 characters.
-    #[schema(value_type = String, min_length = 5, max_length = 200, example = "test_desc1")]
+    #[schema(value_type = String, min_length = 5, max_length = 200, pattern = "^[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]{3,198}[^\\s\\x00-\\x1f\\x7f-\\x9f]$", example = "test_desc1")]
     desc: Option<String>,
     /// Its members, by id. Left out, a group keeps those it has.
     users: Option<Vec<MemberBody>>,
@@ -46,9 +46,17 @@ pub(crate) struct GroupBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum MemberBody {
-    Id(String),
-    Shown { id: String },
+    Id(#[schema(inline)] MemberId),
+    Shown {
+        #[schema(inline)]
+        id: MemberId,
+    },
 }
+
+/// A user's id, which is still to be read.
+#[derive(Deserialize, ToSchema)]
+#[schema(value_type = Uuid)]
+pub(crate) struct MemberId(String);
 
 /// A group as the API shows it.
 #[derive(Serialize, ToSchema)]
@@ -224,7 +232,7 @@ fn pair(body: SubscriptionBody) -> Result<(GroupId, UserId), ApiError> {
 fn record(id: GroupId, body: GroupBody) -> Result<GroupRecord, ApiError> {
     let member = |member: MemberBody| {
         let (MemberBody::Id(id) | MemberBody::Shown { id }) = member;
-        extract::id("users", &id)
+        extract::id("users", &id.0)
     };
     Ok(GroupRecord {
         id,

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
-        ContentBuilder, OpenApi as Document, PathItem, RefOr, Response, ResponseBuilder,
-        path::Operation,
+        ContentBuilder, OpenApi as Document, PathItem, RefOr, Response, ResponseBuilder, Schema,
+        Type, path::Operation, schema::SchemaType,
     },
 };
 
@@ -59,6 +59,8 @@ pub(crate) fn base() -> Document {
 )]
 struct ApiDescription;
 
+const EVENT_STREAM: &str = "text/event-stream";
+
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// A 200 with nothing to say but that.
@@ -83,6 +85,33 @@ pub(crate) fn with_limits(mut document: Document) -> Document {
         for operation in operations(item) {
             let refusal = faults([too_many_requests()]);
             operation.responses.responses.extend(refusal);
+        }
+    }
+    document
+}
+
+/// Without what the derived document says and is not so: a parameter is there or not, and
+/// never null; a stream of events is no JSON string, and what it is OpenAPI 3.1 has no
+/// words for.
+pub(crate) fn mended(mut document: Document) -> Document {
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        for parameter in operation.parameters.iter_mut().flatten() {
+            if let RefOr::T(parameter) = parameter
+                && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+                && let SchemaType::Array(types) = &mut schema.schema_type
+            {
+                types.retain(|one| *one != Type::Null);
+                if let [only] = types.as_slice() {
+                    schema.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+        }
+        for response in operation.responses.responses.values_mut() {
+            if let RefOr::T(response) = response
+                && let Some(RefOr::T(content)) = response.content.get_mut(EVENT_STREAM)
+            {
+                content.schema = None;
+            }
         }
     }
     document

@@ -1,5 +1,7 @@
 //! Lists in pages.
 
+use std::ops::Deref;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use producer::domain::text::normalise;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,20 @@ pub(crate) enum List {
     Tokens = b't' as isize,
 }
 
+/// Where a list goes on, as an earlier page of it said; an empty one is none. Nothing else
+/// is taken, so nobody can make one up.
+#[derive(Deserialize, ToSchema)]
+#[schema(value_type = String, format = "cursor")]
+pub(crate) struct Cursor(String);
+
+impl Deref for Cursor {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The parameters of a list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -32,7 +48,7 @@ pub(crate) struct ListParams {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// The `nextCursor` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
     /// Only items whose name begins so.
     name: Option<String>,
 }

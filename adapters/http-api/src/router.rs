@@ -248,7 +248,7 @@ fn described() -> Document {
     let described = routes()
         .iter()
         .fold(described, |described, route| described.routes(route()));
-    let mut document = openapi::with_limits(described.into_openapi());
+    let mut document = openapi::with_limits(openapi::mended(described.into_openapi()));
     access::describe(&mut document);
     document
 }

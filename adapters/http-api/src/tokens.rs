@@ -10,10 +10,13 @@ use axum::{
 use common::{ApiTokenId, GroupId};
 use producer::{
     application::{CreatedApiToken, NewApiToken},
-    domain::{ApiToken, ApiTokenName, Directory, DirectoryError, Grant, Scopes},
+    domain::{ApiToken, ApiTokenName, Directory, DirectoryError, Grant, Scope, Scopes},
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Array, Object, Type},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -36,18 +39,18 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiTokenBody {
     /// Whose it is or what for: 1 to 60 characters, unique among tokens that are not revoked.
-    #[schema(value_type = String, min_length = 1, max_length = 60, example = "ci")]
+    #[schema(value_type = String, min_length = 1, max_length = 60, pattern = "^[^\\s\\x00-\\x1f\\x7f-\\x9f](?:[^\\x00-\\x1f\\x7f-\\x9f]{0,58}[^\\s\\x00-\\x1f\\x7f-\\x9f])?$", example = "ci")]
     name: Option<String>,
     /// What it allows: `alerts:write`, `alerts:read`, `directory:read`, `directory:write`,
     /// `admin`.
-    #[schema(value_type = Vec<String>, min_items = 1, example = json!(["alerts:write"]))]
+    #[schema(schema_with = scopes, required = true)]
     scopes: Option<Vec<String>>,
     /// The groups that its alerts may be for, 1 to 100, by id. Left out, they may be for
     /// anybody. Only together with `alerts:write` alone.
-    #[schema(value_type = Option<Vec<Uuid>>, example = json!(["11111111-1111-1111-1111-111111111111"]))]
+    #[schema(value_type = Option<Vec<Uuid>>, min_items = 1, max_items = 100, example = json!(["11111111-1111-1111-1111-111111111111"]))]
     noti_group_ids: Option<Vec<String>>,
     /// From when on it is refused, RFC 3339. Left out, never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2099-12-31T23:59:59Z")]
     expires_at: Option<String>,
 }
 
@@ -186,6 +189,20 @@ pub(crate) async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     app.api.tokens.revoke(id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The scopes of a body, as the document shows them.
+fn scopes() -> Array {
+    let words = Scope::ALL.map(Scope::as_str);
+    let word = Object::builder()
+        .schema_type(Type::String)
+        .enum_values(Some(words));
+    Array::builder()
+        .items(word)
+        .min_items(Some(1))
+        .description(Some("What it allows."))
+        .examples([serde_json::json!(["alerts:write"])])
+        .build()
 }
 
 fn new(body: ApiTokenBody) -> Result<NewApiToken, ApiError> {

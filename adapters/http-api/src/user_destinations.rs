@@ -20,7 +20,7 @@ use crate::{
     access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
-    extract::{Json, PathId, PathIds, required},
+    extract::{self, Json, PathId, PathIds, required},
     openapi::{
         BodyFaults, DestinationConflict, DestinationIdFaults, FirstConflict, ServerFault,
         UserIdFaults, WriteFaults,
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct UserDestinationBody {
     /// `slack` or `webhook`.
-    #[schema(value_type = String, example = "webhook")]
+    #[schema(value_type = String, pattern = "^(?:slack|webhook)$", example = "webhook")]
     kind: Option<String>,
     /// A Slack channel id of 1 to 200 characters, or a webhook's URL of at most 2,048,
     /// with `https` (`http` where the server's settings allow the address).
@@ -41,10 +41,11 @@ pub(crate) struct UserDestinationBody {
     address: Option<String>,
     /// A Slack token, or the webhook's secret: `whsec_` and 24 to 64 bytes in base64.
     /// Never shown again. A `PUT` without it keeps the one that the destination has.
-    #[schema(value_type = Option<String>, write_only, max_length = 2048, example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    #[schema(value_type = Option<String>, write_only, min_length = 1, max_length = 2048, pattern = "^[!-~]{1,2048}$", example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     credential: Option<String>,
     /// The place among the user's destinations, 1 to 15; the first of all, which is
     /// `token` and `channelId`, has 0. Left out: the last, or the one that it has.
+    #[serde(default, deserialize_with = "extract::whole")]
     #[schema(value_type = Option<usize>, minimum = 1, maximum = 15)]
     order: Option<i64>,
 }

@@ -30,14 +30,14 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserBody {
     /// Unique, 1 to 30 characters; not `all`, and no `@` at the beginning.
-    #[schema(value_type = String, min_length = 1, max_length = 30, example = "user_name1")]
+    #[schema(value_type = String, min_length = 1, max_length = 30, pattern = "^[^@\\s\\x00-\\x1f\\x7f-\\x9f](?:[^\\x00-\\x1f\\x7f-\\x9f]{0,28}[^\\s\\x00-\\x1f\\x7f-\\x9f])?$", example = "user_name1")]
     name: Option<String>,
     /// Slack's token for this user; never shown again. A `PUT` without it keeps
     /// the one that the user has.
-    #[schema(value_type = Option<String>, write_only, max_length = 2048, example = "test_token1")]
+    #[schema(value_type = Option<String>, write_only, min_length = 1, max_length = 2048, pattern = "^[!-~]{1,2048}$", example = "test_token1")]
     token: Option<String>,
     /// Slack's id of the channel at which the user is told.
-    #[schema(value_type = String, min_length = 1, max_length = 200, example = "test_channel_id1")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, pattern = "^[^\\s\\x00-\\x1f\\x7f-\\x9f](?:[^\\x00-\\x1f\\x7f-\\x9f]{0,198}[^\\s\\x00-\\x1f\\x7f-\\x9f])?$", example = "test_channel_id1")]
     channel_id: Option<String>,
 }
 

@@ -30,7 +30,12 @@ pub(crate) fn describe(document: &mut Document) {
         };
         // Roles, since this is no OAuth
         // (<https://spec.openapis.org/oas/v3.1.0#security-requirement-object>).
-        operation.security = Some(vec![SecurityRequirement::new(SCHEME, scopes)]);
+        let mut security = vec![SecurityRequirement::new(SCHEME, scopes)];
+        if rule.needs == Needs::MetricsOpen {
+            // Perhaps nothing: that is a setting.
+            security.push(SecurityRequirement::default());
+        }
+        operation.security = Some(security);
         let responses = &mut operation.responses.responses;
         responses.extend(token_answers());
         responses.extend(forbidden_answers(rule.needs));

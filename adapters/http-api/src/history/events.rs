@@ -49,7 +49,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// too slowly is cut off, and can go on like that. A comment comes every 15
 /// seconds, and the stream ends where its API token is no longer taken.
 #[utoipa::path(get, path = "/v1/events", tag = "history", operation_id = "streamEvents",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Go on after this event")),
+    params(("Last-Event-ID" = Option<String>, Header, format = "event-id", example = "12-0", pattern = "^(?:0|[1-9][0-9]{0,8})-(?:0|[1-9][0-9]{0,8})$", description = "Go on after this event")),
     responses((status = 200, description = "Events, for ever", content_type = "text/event-stream",
             body = String,
             example = json!("id: 12-0\nevent: alert\ndata: {\"alertId\":\"019ab5d6-1f3c-7c55-9c1e-4b0a6c1f5e11\",\"severity\":\"high\",\"at\":\"2026-11-23T08:00:00.123Z\",\"message\":\"node1 down\",\"userCount\":2}\n\n")),

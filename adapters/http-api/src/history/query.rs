@@ -8,7 +8,7 @@ use producer::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::errors::ApiError;
+use crate::{errors::ApiError, paging::Cursor};
 
 /// The longest text to be looked for, in characters.
 const LONGEST_TEXT: usize = 200;
@@ -17,27 +17,37 @@ const LONGEST_TEXT: usize = 200;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AlertParams {
-    /// `high`, `normal` or `low`.
+    /// `high`, `normal` or `low`, in any letter case.
+    #[param(pattern = "^(?:[Hh][Ii][Gg][Hh]|[Nn][Oo][Rr][Mm][Aa][Ll]|[Ll][Oo][Ww])$")]
     severity: Option<String>,
     /// Accepted at this time or later, RFC 3339.
-    #[param(example = "2026-11-23T08:00:00Z")]
+    #[param(format = DateTime, example = "2026-11-23T08:00:00Z")]
     since: Option<String>,
     /// Accepted at this time or earlier, RFC 3339.
+    #[param(format = DateTime)]
     until: Option<String>,
     /// That concerned this user: an id or a name.
+    #[param(min_length = 1)]
     user: Option<String>,
     /// That named this group among their targets: an id or a name.
+    #[param(min_length = 1)]
     group: Option<String>,
     /// With a delivery in this state: `queued`, `sending`, `waiting`, `delivered`,
     /// `digested`, `dead` or `cancelled`.
+    #[param(pattern = "^(?:queued|sending|waiting|delivered|digested|dead|cancelled)$")]
     state: Option<String>,
     /// Whose message holds this text, whatever the letter case; 1 to 200 characters.
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$"
+    )]
     q: Option<String>,
     /// The most items of the page, 1 to 1000.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<String>,
     /// The `nextCursor` of the page before.
-    pub(super) cursor: Option<String>,
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// Which dead letters to list.
@@ -45,16 +55,27 @@ pub(crate) struct AlertParams {
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeadLetterParams {
     /// To channels of this kind, such as `slack`.
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$"
+    )]
     pub(super) channel: Option<String>,
     /// Whose reason holds this text; 1 to 200 characters.
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$"
+    )]
     pub(super) reason: Option<String>,
     /// Of alerts accepted at this time or later, RFC 3339.
+    #[param(format = DateTime)]
     pub(super) since: Option<String>,
     /// The most items of the page, 1 to 1000.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<String>,
     /// The `nextCursor` of the page before.
-    pub(super) cursor: Option<String>,
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// Which part of a list to show.
@@ -65,7 +86,7 @@ pub(crate) struct PartParams {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 1000)]
     pub(super) limit: Option<String>,
     /// The `nextCursor` of the page before.
-    pub(super) cursor: Option<String>,
+    pub(super) cursor: Option<Cursor>,
 }
 
 impl AlertParams {

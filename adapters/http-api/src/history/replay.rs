@@ -19,8 +19,9 @@ use crate::{
     access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
-    extract::{DryRun, Json, Params, required},
+    extract::{self, DryRun, Json, Params, required},
     openapi::{BodyFaults, ReplayFaults, ServerFault},
+    paging::Cursor,
     router::App,
 };
 
@@ -29,19 +30,30 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLettersBody {
     /// Only those to channels of this kind.
-    #[schema(example = "slack")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$",
+        example = "slack"
+    )]
     channel: Option<String>,
     /// Only those whose reason holds this text.
-    #[schema(example = "channel_not_found")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,200}$",
+        example = "channel_not_found"
+    )]
     reason: Option<String>,
     /// Only those of alerts accepted at this time or later, RFC 3339.
     #[schema(format = DateTime, example = "2026-11-23T08:00:00Z")]
     since: Option<String>,
     /// The most to replay, 1 to 10,000, which is the default.
-    #[schema(minimum = 1, maximum = 10_000)]
-    limit: Option<u32>,
+    #[serde(default, deserialize_with = "extract::whole")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    limit: Option<i64>,
     /// The `nextCursor` of the answer before.
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
 }
 
 /// Which deliveries to replay: all that went to a place within a time. Further
@@ -56,16 +68,17 @@ pub(crate) struct DestinationBody {
     #[schema(format = DateTime, example = "2026-11-23T09:00:00Z")]
     until: Option<String>,
     /// The kind of channel, `slack` (which it is if left out) or `webhook`.
-    #[schema(example = "slack")]
+    #[schema(pattern = "^(?:slack|webhook)$", example = "slack")]
     channel: Option<String>,
     /// The place: a Slack channel id, or a webhook's whole URL.
-    #[schema(value_type = String, example = "test_channel_id1")]
+    #[schema(value_type = String, min_length = 1, max_length = 2048, example = "test_channel_id1")]
     address: Option<String>,
     /// The most to replay, 1 to 10,000, which is the default.
-    #[schema(minimum = 1, maximum = 10_000)]
-    limit: Option<u32>,
+    #[serde(default, deserialize_with = "extract::whole")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    limit: Option<i64>,
     /// The `nextCursor` of the answer before.
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
 }
 
 /// What a replay came to.
@@ -141,8 +154,8 @@ pub(crate) async fn alerts(
 async fn replay(
     app: &App,
     selection: Selection,
-    cursor: Option<String>,
-    limit: Option<u32>,
+    cursor: Option<Cursor>,
+    limit: Option<i64>,
     dry_run: &DryRun,
     by: &Caller,
 ) -> Result<Response, ApiError> {

@@ -65,6 +65,8 @@ async fn destinations_are_created_and_refused_as_documented() {
         .informs("credential of a webhook must be `whsec_` followed by 24 to 64 bytes in base64."),
         post("order 1", with("order", json!(1)), 201),
         post("order 15", with("order", json!(15)), 201),
+        post("the same as a float", with("order", json!(15.0)), 201),
+        post("order 1.5", with("order", json!(1.5)), 400),
         post("order 0", with("order", json!(0)), 400).informs("order must be 1 to 15."),
         post("order 16", with("order", json!(16)), 400).informs("order must be 1 to 15."),
         post("order -1", with("order", json!(-1)), 400).informs("order must be 1 to 15."),

@@ -55,7 +55,7 @@ async fn dead_letters_are_replayed_by_filters_or_only_counted() {
     let none = site.post(path, json!({"reason": "is_archived"})).await;
     assert_eq!(none.data()["count"], 0);
     let first = site
-        .post(path, json!({"channel": "slack", "limit": 1}))
+        .post(path, json!({"channel": "slack", "limit": 1.0}))
         .await;
     assert_eq!(first.data()["count"], 1);
     let cursor = first.data()["nextCursor"].clone();

@@ -80,7 +80,8 @@ fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
                 && host
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-            is_name.then_some((host, port))?
+            let is_address = host.parse::<std::net::Ipv4Addr>().is_ok();
+            (is_name && (is_address || !ends_in_a_number(host))).then_some((host, port))?
         }
     };
     if port.is_empty() {
@@ -90,6 +91,19 @@ fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
     let number: u16 = digits.parse().ok()?;
     // One way to write each port: no sign, no leading zero.
     (number > 0 && number.to_string() == digits).then_some((host, Some(digits)))
+}
+
+/// Whether some program would take the host for an IPv4 address in an old form: `127.1`,
+/// `0x7f000001`, `2130706433`, `127.0.0.1.`. No name ends in a number
+/// (<https://url.spec.whatwg.org/#ends-in-a-number-checker>).
+fn ends_in_a_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let hexadecimal = last
+        .strip_prefix("0x")
+        .or_else(|| last.strip_prefix("0X"))
+        .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    hexadecimal || (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -144,6 +158,14 @@ mod tests {
             ("https://[::1]x/", "name a host"),
             ("https://[fe80::1%25eth0]/", "name a host"),
             ("https://a%2eb/", "name a host"),
+            ("https://127.1/", "name a host"),
+            ("https://127.0.0.1./", "name a host"),
+            ("https://2130706433/", "name a host"),
+            ("https://0x7f000001/", "name a host"),
+            ("https://0X7F.1/", "name a host"),
+            ("https://017700000001/", "name a host"),
+            ("https://1.2.3.4.5/", "name a host"),
+            ("https://example.0x/", "name a host"),
             ("https://user:password@example.org/", "user or a password"),
             ("https://example.org/#a", "fragment"),
             ("https://exämple.org/", "ASCII"),

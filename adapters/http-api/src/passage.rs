@@ -25,10 +25,12 @@ use crate::{
 pub(crate) struct Passage {
     pub(crate) proxies: TrustedProxies,
     pub(crate) recorder: Recorder,
-    /// `None` where any number of requests may come.
-    pub(crate) rate: Option<RateLimit>,
+    /// `None` where any number of requests may come from one address.
+    pub(crate) address_rate: Option<RateLimit>,
     /// `None` where everything is open.
     pub(crate) guard: Option<Guard>,
+    /// `None` where any number of requests may be made with one API token.
+    pub(crate) token_rate: Option<RateLimit>,
 }
 
 /// Finds out where a request comes from, names it, logs it, and answers it in the place of
@@ -65,7 +67,7 @@ impl Passage {
     }
 
     async fn counted(&self, request: Request, next: Next) -> Response {
-        match &self.rate {
+        match &self.address_rate {
             Some(rate) => {
                 rate.limit(request, |request| self.admitted(request, next))
                     .await
@@ -76,7 +78,19 @@ impl Passage {
 
     async fn admitted(&self, request: Request, next: Next) -> Response {
         match &self.guard {
-            Some(guard) => guard.admit(request, next).await,
+            Some(guard) => {
+                guard
+                    .admit(request, |request| self.counted_by_token(request, next))
+                    .await
+            }
+            None => next.run(request).await,
+        }
+    }
+
+    /// Behind the guard, so that nobody uses up a token that they do not have.
+    async fn counted_by_token(&self, request: Request, next: Next) -> Response {
+        match &self.token_rate {
+            Some(rate) => rate.limit(request, |request| next.run(request)).await,
             None => next.run(request).await,
         }
     }

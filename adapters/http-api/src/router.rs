@@ -88,6 +88,8 @@ pub struct Clients {
     pub proxies: TrustedProxies,
     /// The requests of one address; `None` for any number.
     pub address_rate: Option<Rate>,
+    /// The requests with one API token, from wherever; `None` for any number.
+    pub token_rate: Option<Rate>,
 }
 
 /// The state that handlers see.
@@ -127,8 +129,9 @@ pub fn router(api: ApiState) -> Router {
     let passage = Passage {
         proxies: clients.proxies,
         recorder,
-        rate: clients.address_rate.map(RateLimit::by_address),
+        address_rate: clients.address_rate.map(RateLimit::by_address),
         guard: Some(guard),
+        token_rate: clients.token_rate.map(RateLimit::by_token),
     };
     behind(passage, router).with_state(app)
 }
@@ -155,8 +158,9 @@ pub fn operations_router(
     let passage = Passage {
         proxies: TrustedProxies::default(),
         recorder,
-        rate: None,
+        address_rate: None,
         guard: Some(guard),
+        token_rate: None,
     };
     behind(passage, router).with_state(process)
 }
@@ -174,8 +178,9 @@ pub(crate) fn waiting_router(process: Operations) -> Router {
     let passage = Passage {
         proxies: TrustedProxies::default(),
         recorder,
-        rate: None,
+        address_rate: None,
         guard: None,
+        token_rate: None,
     };
     behind(passage, router).with_state(process)
 }

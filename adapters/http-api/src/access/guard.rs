@@ -5,7 +5,6 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
     http::{Extensions, HeaderMap, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use producer::{
@@ -46,8 +45,12 @@ impl Guard {
         }
     }
 
-    /// Lets a request pass with its [`Caller`], or answers for it.
-    pub(crate) async fn admit(&self, mut request: Request, next: Next) -> Response {
+    /// Lets a request pass to `run` with its [`Caller`], or answers for it.
+    pub(crate) async fn admit<F: Future<Output = Response>>(
+        &self,
+        mut request: Request,
+        run: impl FnOnce(Request) -> F,
+    ) -> Response {
         let from = request.extensions().get::<ClientAddress>().copied();
         let who = match self.judge(&request) {
             Ok(who) => who,
@@ -59,7 +62,7 @@ impl Guard {
         };
         let token = caller.token();
         request.extensions_mut().insert(caller);
-        let mut response = next.run(request).await;
+        let mut response = run(request).await;
         if let Some(token) = token {
             response.extensions_mut().insert(LoggedToken(token));
         }
@@ -178,13 +181,20 @@ fn allowed(token: &ApiToken, needed: Needs) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, extract::State, http::StatusCode, middleware, routing::get};
+    use axum::{
+        Router,
+        body::Body,
+        extract::State,
+        http::StatusCode,
+        middleware::{self, Next},
+        routing::get,
+    };
     use tower::ServiceExt;
 
     use super::*;
 
     async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-        guard.admit(request, next).await
+        guard.admit(request, |request| next.run(request)).await
     }
 
     /// Somebody adds a route and forgets the table: it is closed, not open.

@@ -20,7 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{client, errors::ApiError};
+use crate::{access, client, errors::ApiError};
 use buckets::{Buckets, Standing};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -74,6 +74,14 @@ impl RateLimit {
     pub(crate) fn by_address(rate: Rate) -> Self {
         Self::new("address", rate, |extensions| {
             by_network(client::address_of(extensions)?)
+        })
+    }
+
+    /// The limit by the API token that a request was admitted with, from wherever it comes.
+    pub(crate) fn by_token(rate: Rate) -> Self {
+        Self::new("token", rate, |extensions| {
+            let token = access::caller(extensions).token()?;
+            Some(Client(token.0.as_u128()))
         })
     }
 

@@ -21,6 +21,7 @@ fn behind_a_proxy() -> Clients {
     Clients {
         proxies: TrustedProxies::new(|address| address.is_loopback()),
         address_rate: Some(SLOW),
+        token_rate: None,
     }
 }
 
@@ -38,8 +39,13 @@ impl Site {
 
     async fn get(&self, path: &str, from: Option<&str>) -> (String, serde_json::Value) {
         let forwarded = from.map_or(String::new(), |from| format!("x-forwarded-for: {from}\r\n"));
+        self.get_with(path, &forwarded).await
+    }
+
+    /// With these headers, each of which ends its line.
+    async fn get_with(&self, path: &str, headers: &str) -> (String, serde_json::Value) {
         let mut stream = self.server.connect().await;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{forwarded}\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
         socket::post(&mut stream, &request).await
     }
 }
@@ -115,6 +121,64 @@ async fn whether_the_process_lives_may_always_be_asked() {
             assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         }
     }
+}
+
+/// An API behind a proxy that knows two tokens, each of which may be used three times, and
+/// which each are in the header of a request.
+async fn with_tokens() -> (Site, [String; 2]) {
+    let clients = Clients {
+        address_rate: None,
+        token_rate: Some(SLOW),
+        ..behind_a_proxy()
+    };
+    let api = Api::with_clients(clients);
+    let tokens = [api.token("one").await, api.token("other").await];
+    let server = socket::start_api(api, socket::patient()).await;
+    let headers = tokens.map(|token| format!("authorization: Bearer {token}\r\n"));
+    (Site { server }, headers)
+}
+
+#[tokio::test]
+async fn a_token_has_one_bucket_wherever_it_is_used() {
+    let (site, [one, _]) = with_tokens().await;
+    let from = |address: &str| format!("{one}x-forwarded-for: {address}\r\n");
+    for (left, headers) in [
+        (2, from("192.0.2.1")),
+        (1, from("192.0.2.2")),
+        // This machine itself.
+        (0, one.clone()),
+    ] {
+        let (head, _) = site.get_with("/v1/users", &headers).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(
+            head.contains("\r\nratelimit-policy: \"token\";q=3;w=3000\r\n"),
+            "{head}"
+        );
+        assert!(
+            head.contains(&format!("\r\nratelimit: \"token\";r={left};t=")),
+            "{head}"
+        );
+    }
+    for headers in [from("192.0.2.3"), one.clone()] {
+        let (head, body) = site.get_with("/v1/users", &headers).await;
+        assert!(head.starts_with("HTTP/1.1 429"), "{head}");
+        assert!(head.contains("\r\nretry-after: 1000\r\n"), "{head}");
+        assert_eq!(body["errorCode"], "TOO_MANY_REQUESTS");
+    }
+}
+
+#[tokio::test]
+async fn one_token_does_not_use_up_what_another_has_nor_do_those_who_have_none() {
+    let (site, [one, other]) = with_tokens().await;
+    for _ in 0..4 {
+        site.get_with("/v1/users", &one).await;
+        // A token that is none has no bucket, and takes from nobody's.
+        let (head, _) = site.get_with("/v1/users", "").await;
+        assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+        assert!(!head.contains("ratelimit"), "{head}");
+    }
+    let (head, _) = site.get_with("/v1/users", &other).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
 }
 
 async fn headers(router: &Router, path: &str) -> HeaderMap {

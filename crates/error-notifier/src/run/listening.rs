@@ -56,13 +56,15 @@ pub(super) fn clients(http: &HttpSettings) -> Clients {
         proxies: TrustedProxies::new(move |address| {
             proxies.iter().any(|network| network.holds(address))
         }),
-        address_rate: match http.rate_limit {
-            Pace::PerSecond(per_second) => Some(Rate {
-                per_second,
-                burst: http.rate_burst,
-            }),
-            Pace::Unlimited => None,
-        },
+        address_rate: rate(http.rate_limit, http.rate_burst),
+        token_rate: rate(http.token_rate_limit, http.token_rate_burst),
+    }
+}
+
+fn rate(pace: Pace, burst: u32) -> Option<Rate> {
+    match pace {
+        Pace::PerSecond(per_second) => Some(Rate { per_second, burst }),
+        Pace::Unlimited => None,
     }
 }
 

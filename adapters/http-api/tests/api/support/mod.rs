@@ -17,18 +17,21 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use common::{SystemClock, mishap::Unheard};
+use common::{ApiTokenId, SystemClock, mishap::Unheard};
 use http_api::{
     Access, ApiState, BODY_TIMEOUT, Clients, HttpMetrics, LogHttp, OpenTo, Readiness, router,
 };
 use http_body_util::BodyExt;
 use producer::{
     application::{Alerts, ApiTokens, DirectoryAdmin, Orders, Secrets},
+    domain::{ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Grant, Scope},
     metrics::AlertMetrics,
+    ports::{DirectoryStore, Mode},
 };
 use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 pub(crate) use self::{
     destinations::FakeDestinations,
@@ -71,6 +74,22 @@ impl Api {
     /// Open to everybody, so that requests may come from elsewhere.
     pub(crate) fn with_clients(clients: Clients) -> Self {
         Self::made(LogHttp::Off, BODY_TIMEOUT, clients, OpenTo::Everybody)
+    }
+
+    /// A new API token of that name, for everything.
+    pub(crate) async fn token(&self, name: &str) -> String {
+        let secret = ApiTokenSecret::generate();
+        let record = ApiTokenRecord {
+            id: ApiTokenId(Uuid::new_v4()),
+            name: ApiTokenName::parse(name).unwrap(),
+            hash: secret.hash(),
+            grant: Grant::new([Scope::Admin].into_iter().collect(), None).unwrap(),
+            expires_at: None,
+        };
+        let commands = vec![Command::CreateApiToken(record)];
+        let made = self.store.execute(commands, Mode::Commit, &Caller::LOCAL);
+        made.await.unwrap();
+        secret.text().expose().to_owned()
     }
 
     fn made(log_http: LogHttp, body_timeout: Duration, clients: Clients, open_to: OpenTo) -> Self {

@@ -440,6 +440,20 @@ pub(crate) struct HttpSettings {
     #[arg(long, env = "ERROR_NOTIFIER_RATE_BURST", default_value = "2000", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate_burst: u32,
 
+    /// Requests a second with one API token, above 0, or `unlimited`; wherever they come
+    /// from, this machine included
+    #[arg(
+        long,
+        env = "ERROR_NOTIFIER_TOKEN_RATE_LIMIT",
+        default_value = "unlimited",
+        value_name = "PER_SECOND"
+    )]
+    pub(crate) token_rate_limit: Pace,
+
+    /// Requests at once with one API token before the rate holds (1 to 1000000)
+    #[arg(long, env = "ERROR_NOTIFIER_TOKEN_RATE_BURST", default_value = "2000", value_name = "REQUESTS", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) token_rate_burst: u32,
+
     /// Networks of the proxies whose X-Forwarded-For is believed: 10.0.0.0/8, … or `none`
     #[arg(
         long,

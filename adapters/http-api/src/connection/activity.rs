@@ -1,8 +1,9 @@
 //! What a connection is doing and since when.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -51,10 +52,20 @@ pub(crate) struct Activity {
     /// The phase in the lowest bits, above them the microseconds from `epoch`
     /// at which it began: fine enough that two seldom began together.
     state: AtomicU64,
-    /// How many requests are in each phase, where there may be several at a time.
-    requests: OnceLock<Mutex<[u32; Phase::ALL.len()]>>,
+    /// Where there may be several at a time.
+    requests: OnceLock<Mutex<Requests>>,
     malformed: AtomicBool,
     notice: Notify,
+}
+
+/// The requests of a connection that may have several at a time.
+#[derive(Default)]
+struct Requests {
+    /// How many are in each phase.
+    in_phase: [u32; Phase::ALL.len()],
+    /// By number, those whose answer is being sent, and when more of it was last taken.
+    answering: HashMap<u64, Duration>,
+    begun: u64,
 }
 
 impl Activity {
@@ -88,8 +99,23 @@ impl Activity {
         gives_way.then_some(since)
     }
 
-    /// Whether it has been doing it for too long.
+    /// Whether it has been doing it for too long, or has an answer that its client does not
+    /// take, whatever goes on beside it.
     pub(crate) fn is_overdue(&self, settings: &ServerSettings) -> bool {
+        self.is_stalled(settings) || self.is_too_long(settings)
+    }
+
+    /// Whether one of several answers has not been taken for too long.
+    pub(super) fn is_stalled(&self, settings: &ServerSettings) -> bool {
+        let since = self
+            .requests()
+            .and_then(|requests| requests.untaken_since());
+        since.is_some_and(|since| {
+            self.epoch.elapsed().saturating_sub(since) >= settings.stall_timeout
+        })
+    }
+
+    fn is_too_long(&self, settings: &ServerSettings) -> bool {
         let (phase, since) = self.state();
         let age = self.epoch.elapsed().saturating_sub(since);
         match phase {
@@ -141,34 +167,69 @@ impl Activity {
 
     /// A request goes from one phase to another. The connection is in the phase of that
     /// request of its own which must least be cut off.
-    fn request_moved(&self, from: Phase, to: Phase) {
-        let Some(requests) = self.requests.get() else {
+    fn request_moved(&self, number: u64, from: Phase, to: Phase) {
+        let Some(mut requests) = self.requests() else {
             self.enter(to);
             return;
         };
-        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests[from as usize] = requests[from as usize].saturating_sub(1);
-        requests[to as usize] += 1;
+        requests.moved(number, from, to, self.epoch.elapsed());
+        self.enter(requests.busiest());
+    }
+
+    fn requests(&self) -> Option<MutexGuard<'_, Requests>> {
+        let requests = self.requests.get()?;
+        Some(requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A number for a request; 0 for each where there is one at a time.
+    fn number(&self) -> u64 {
+        let Some(mut requests) = self.requests() else {
+            return 0;
+        };
+        requests.begun += 1;
+        requests.begun
+    }
+}
+
+impl Requests {
+    fn moved(&mut self, number: u64, from: Phase, to: Phase, now: Duration) {
+        let count = &mut self.in_phase[from as usize];
+        *count = count.saturating_sub(1);
+        self.in_phase[to as usize] += 1;
+        match to {
+            Phase::Answering => self.answering.insert(number, now),
+            _ => self.answering.remove(&number),
+        };
+    }
+
+    fn busiest(&self) -> Phase {
         let order = [Phase::Handling, Phase::Answering, Phase::Body];
-        let busiest = order
-            .into_iter()
-            .find(|phase| requests[*phase as usize] > 0);
-        self.enter(busiest.unwrap_or(Phase::Idle));
+        let mut busy = order.into_iter();
+        let busiest = busy.find(|phase| self.in_phase[*phase as usize] > 0);
+        busiest.unwrap_or(Phase::Idle)
+    }
+
+    /// Since when the answer has not been taken that has waited longest to be.
+    fn untaken_since(&self) -> Option<Duration> {
+        self.answering.values().min().copied()
     }
 }
 
 /// One request and its answer, on a connection that may carry several at a time.
 pub(super) struct Exchange {
     activity: Arc<Activity>,
+    number: u64,
     phase: AtomicU8,
 }
 
 impl Exchange {
     /// A request whose handler begins now.
     pub(super) fn begin(activity: Arc<Activity>) -> Arc<Self> {
-        activity.request_moved(Phase::Idle, Phase::Handling);
+        let number = activity.number();
+        activity.request_moved(number, Phase::Idle, Phase::Handling);
         Arc::new(Self {
             activity,
+            number,
             phase: AtomicU8::new(Phase::Handling as u8),
         })
     }
@@ -179,7 +240,8 @@ impl Exchange {
 
     pub(super) fn enter(&self, phase: Phase) {
         let before = self.phase.swap(phase as u8, Ordering::Relaxed);
-        self.activity.request_moved(Phase::of(before.into()), phase);
+        let before = Phase::of(before.into());
+        self.activity.request_moved(self.number, before, phase);
     }
 }
 
@@ -214,6 +276,25 @@ mod tests {
         assert_eq!(connection.phase(), Phase::Body);
         drop(second);
         assert_eq!(connection.phase(), Phase::Idle);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_is_not_taken_by_what_goes_on_beside_it() {
+        let (handled, sent, ended) = (Phase::Handling, Phase::Answering, Phase::Idle);
+        let at = Duration::from_secs;
+        let mut requests = Requests::default();
+        requests.moved(1, ended, sent, at(1));
+        for (number, now) in [(2, 30), (3, 60)] {
+            requests.moved(number, ended, handled, at(now));
+            requests.moved(number, handled, sent, at(now + 1));
+            assert_eq!(requests.untaken_since(), Some(at(1)));
+            requests.moved(number, sent, ended, at(now + 2));
+        }
+        // More of it is taken, then all of it.
+        requests.moved(1, sent, sent, at(70));
+        assert_eq!(requests.untaken_since(), Some(at(70)));
+        requests.moved(1, sent, ended, at(71));
+        assert_eq!(requests.untaken_since(), None);
     }
 
     #[test]

@@ -55,9 +55,35 @@ impl Drop for Arriving {
 }
 
 /// An answer's body on its way out.
+///
+/// It goes out in pieces of bounded length: of what hyper was given it no longer says
+/// whether the client takes it, and over HTTP/2 keeps all of it until then.
 pub(super) struct Answering {
-    pub(super) body: Body,
-    pub(super) exchange: Arc<Exchange>,
+    body: Body,
+    exchange: Arc<Exchange>,
+    /// What of the last chunk is still to go out.
+    rest: Bytes,
+}
+
+/// The longest piece of an answer.
+const PIECE: usize = 16 << 10;
+
+impl Answering {
+    pub(super) fn new(body: Body, exchange: Arc<Exchange>) -> Self {
+        Self {
+            body,
+            exchange,
+            rest: Bytes::new(),
+        }
+    }
+
+    /// The beginning of `chunk`, of which the rest comes next.
+    fn piece(&mut self, mut chunk: Bytes) -> Frame<Bytes> {
+        if chunk.len() > PIECE {
+            self.rest = chunk.split_off(PIECE);
+        }
+        Frame::data(chunk)
+    }
 }
 
 impl HttpBody for Answering {
@@ -69,15 +95,30 @@ impl HttpBody for Answering {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.exchange.enter(Phase::Answering);
-        Pin::new(&mut self.body).poll_frame(cx)
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(self.piece(rest))));
+        }
+        Pin::new(&mut self.body)
+            .poll_frame(cx)
+            .map_ok(|frame| match frame.into_data() {
+                Ok(chunk) => self.piece(chunk),
+                Err(trailers) => trailers,
+            })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.rest.len() as u64;
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }
 

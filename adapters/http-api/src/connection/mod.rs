@@ -19,7 +19,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    sync::{Semaphore, watch},
+    task::JoinError,
+};
 use tower::Service;
 
 use crate::{client::Peer, errors, server::ServerSettings};
@@ -168,13 +173,18 @@ impl Served {
         }
     }
 
-    /// HTTP/2. Its requests run as tasks of their own, which end with the connection.
+    /// HTTP/2. Its requests run as tasks of their own. Who resets a request, or ends the
+    /// connection, does not end half way what is being done about it; and has no more of
+    /// them under way by that.
     async fn many_at_a_time(mut self, wire: Wire) {
         self.activity.multiplex();
         let (router, peer) = (self.router.clone(), self.peer);
         let exchanges = self.activity.clone();
-        let service =
-            service_fn(move |request| answer(router.clone(), peer, exchanges.clone(), request));
+        let places = Arc::new(Semaphore::new(STREAMS as usize));
+        let service = service_fn(move |request| {
+            let answering = answer(router.clone(), peer, exchanges.clone(), request);
+            whatever_its_client_does(places.clone(), answering)
+        });
         let mut connection = http2::Builder::new(TokioExecutor::new())
             .max_header_list_size(BUFFER as u32)
             .max_concurrent_streams(STREAMS)
@@ -196,6 +206,7 @@ impl Served {
                         // It may still be sending an answer. Whoever does not take the word
                         // of the end is not asked twice.
                         Phase::Idle if !told => told = true,
+                        _ if self.activity.is_stalled(&self.settings) => return,
                         Phase::Handling => {}
                         Phase::Answering if !overdue => {}
                         _ => return,
@@ -227,6 +238,22 @@ async fn tell(mut wire: Wire, last_word: &[u8]) {
     let _ = tokio::time::timeout(LAST_WORD, telling).await;
 }
 
+/// Carries a request out to its end, once there is a place for it.
+async fn whatever_its_client_does(
+    places: Arc<Semaphore>,
+    answering: impl Future<Output = Result<Response<Answering>, Infallible>> + Send + 'static,
+) -> Result<Response<Answering>, JoinError> {
+    // Nobody closes it, so there always is a place in the end.
+    let place = places.acquire_owned().await.ok();
+    let task = tokio::spawn(async move {
+        let answer = answering.await;
+        drop(place);
+        answer
+    });
+    let Ok(answer) = task.await?;
+    Ok(answer)
+}
+
 /// Not `async`: what comes before the handler happens when the request is handed over.
 fn answer(
     mut router: Router,
@@ -250,6 +277,6 @@ fn answer(
             response.headers_mut().insert(header::CONNECTION, close);
         }
         exchange.enter(Phase::Answering);
-        Ok(response.map(|body| Answering { body, exchange }))
+        Ok(response.map(|body| Answering::new(body, exchange)))
     }
 }

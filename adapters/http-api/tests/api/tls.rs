@@ -318,3 +318,75 @@ fn what_is_no_pair_is_refused_by_its_files_name_and_shows_no_key() {
     assert!(with(&certificate, &certificate).contains("holds no private key"));
     assert!(with(&certificate, &other.files().key).contains("cannot be used together"));
 }
+
+/// A client of HTTP/2 that holds back answers beyond so many bytes.
+async fn http_2(server: &Running, pair: &Pair, window: u32) -> http2::SendRequest<String> {
+    let stream = connect(server, pair.certificate(), Some("h2"))
+        .await
+        .unwrap();
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    sender.ready().await.unwrap();
+    sender
+}
+
+fn group(name: &str) -> Request<String> {
+    Request::post("https://localhost/v1/noti-groups")
+        .header("content-type", "application/json")
+        .body(format!(r#"{{"name":"{name}","desc":"whoever"}}"#))
+        .unwrap()
+}
+
+fn get(path: &str) -> Request<String> {
+    let uri = format!("https://localhost{path}");
+    Request::get(uri).body(String::new()).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_its_client_resets_is_carried_out_to_its_end() {
+    let pair = Pair::new();
+    let server = start(pair.settings()).await;
+    let mut sender = http_2(&server, &pair, 64 << 10).await;
+    let store = &server.api.store;
+    store.close();
+    let sending = sender.send_request(group("operators"));
+    store.asked().await;
+    // No answer is wanted any more, which resets the request.
+    drop(sending);
+    // What is asked next is answered after the reset has come.
+    assert_eq!(
+        sender
+            .send_request(get("/v1/users"))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    // The same again stands in the line behind it, and finds it done.
+    let again = sender.send_request(group("operators"));
+    store.asked().await;
+    store.open();
+    assert_eq!(again.await.unwrap().status(), 409);
+}
+
+#[tokio::test]
+async fn requests_beside_an_answer_that_is_not_taken_do_not_keep_its_connection() {
+    let pair = Pair::new();
+    let server = start(ServerSettings {
+        stall_timeout: SOON,
+        ..pair.settings()
+    })
+    .await;
+    let mut sender = http_2(&server, &pair, 1).await;
+    let untaken = sender.send_request(get("/v3/api-docs")).await.unwrap();
+    assert_eq!(untaken.status(), 200);
+    // Each of these is answered at once and whole, as long as there is a connection.
+    while let Ok(answer) = sender.send_request(get("/health/live")).await {
+        drop(answer.into_body().collect().await);
+    }
+    assert!(untaken.into_body().collect().await.is_err());
+}

@@ -24,6 +24,8 @@ pub(crate) struct FakeStore {
     failure: Setting<Option<StoreError>>,
     /// Changes wait for a permit.
     gate: Semaphore,
+    /// A permit for each change that has come to the gate.
+    came: Semaphore,
 }
 
 impl FakeStore {
@@ -43,6 +45,7 @@ impl FakeStore {
             directory: Setting::new(Arc::new(directory)),
             failure: Setting::new(None),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            came: Semaphore::new(0),
         }
     }
 
@@ -54,6 +57,11 @@ impl FakeStore {
     /// Lets changes wait until [`open`](Self::open).
     pub(crate) fn close(&self) {
         self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Waits until one more change has been asked for.
+    pub(crate) async fn asked(&self) {
+        self.came.acquire().await.unwrap().forget();
     }
 
     /// Lets changes through again.
@@ -90,6 +98,7 @@ impl DirectoryStore for FakeStore {
         mode: Mode,
         _: &Caller,
     ) -> Result<Executed, StoreError> {
+        self.came.add_permits(1);
         drop(self.gate.acquire().await);
         if let Some(failure) = self.failure.lock().unwrap().clone() {
             return Err(failure);

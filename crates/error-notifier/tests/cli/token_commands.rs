@@ -65,6 +65,19 @@ fn a_token_is_revoked_by_its_name_and_the_name_is_free() {
 }
 
 #[test]
+fn a_first_token_without_admin_is_made_offline_and_what_it_cannot_do_is_said() {
+    let folder = TempDir::new().unwrap();
+    let said = "No API token has admin";
+    let made = offline(&folder, &["create", "ci", "--scope", "alerts:write"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(made.stderr.contains(said), "{made:?}");
+    let made = offline(&folder, &["create", "admin", "--scope", "admin"]);
+    assert!(!made.stderr.contains(said), "{made:?}");
+    let made = offline(&folder, &["create", "other", "--scope", "alerts:write"]);
+    assert!(!made.stderr.contains(said), "{made:?}");
+}
+
+#[test]
 fn what_no_token_can_be_is_said_in_one_line() {
     let folder = TempDir::new().unwrap();
     for (arguments, said) in [

@@ -9,7 +9,7 @@ use crate::{
     application::directory::{ChangeError, change},
     domain::{
         ApiToken, ApiTokenName, ApiTokenRecord, ApiTokenSecret, Caller, Command, Directory,
-        DirectoryError, Grant, Invalid, TokenRefusal, Who,
+        DirectoryError, Grant, Invalid, Scope, TokenRefusal, Who,
     },
     ports::{DirectoryStore, StoreError},
 };
@@ -94,7 +94,12 @@ impl ApiTokens {
         }
     }
 
-    /// Makes a token. A repeated call makes none, since the name is taken.
+    /// Makes a token. A repeated call makes none, since the name is taken. The name of one
+    /// that has expired is free: that one is revoked first, which changes nothing for
+    /// whoever has it.
+    ///
+    /// The first one closes the API. Over the network it has to be one with which further
+    /// ones can be made; on the data itself they always can.
     ///
     /// # Errors
     /// [`CreateTokenError`]; no token was made, unless it says that one may have been.
@@ -111,6 +116,19 @@ impl ApiTokens {
                 problem: "must be a time that is yet to come.".into(),
             }));
         }
+        if matches!(by.who, Who::Anybody)
+            && !self.are_needed()
+            && !new.grant.scopes().allow(Scope::Admin)
+        {
+            return Err(CreateTokenError::Invalid(Invalid {
+                field: "scopes",
+                problem: "of the first API token must have admin in it, since no other \
+                          could be made over the network after it; or make it with \
+                          `error-notifier token create --offline`."
+                    .into(),
+            }));
+        }
+        self.free_if_expired(&new.name, by).await?;
         let secret = ApiTokenSecret::generate();
         let id = ApiTokenId(Uuid::new_v4());
         let record = ApiTokenRecord {
@@ -129,6 +147,17 @@ impl ApiTokens {
             secret: secret.text(),
             token,
         })
+    }
+
+    async fn free_if_expired(&self, name: &ApiTokenName, by: &Caller) -> Result<(), ChangeError> {
+        let directory = self.store.snapshot();
+        let Some(token) = directory.api_token_named(name.as_str()) else {
+            return Ok(());
+        };
+        match token.check(self.clock.now().utc) {
+            Err(TokenRefusal::Expired) => self.revoke(token.record.id, by).await,
+            _ => Ok(()),
+        }
     }
 
     /// Revokes a token: when it answers `Ok`, this process takes it no longer. A repeated

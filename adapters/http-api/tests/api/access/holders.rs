@@ -25,6 +25,8 @@ pub(crate) struct Holder {
 /// How a token is made.
 #[derive(Default)]
 pub(crate) struct How<'a> {
+    /// Its id, if left out.
+    pub(crate) name: Option<&'a str>,
     pub(crate) scopes: &'a [Scope],
     pub(crate) groups: Option<Vec<GroupId>>,
     pub(crate) expires_at: Option<UtcMillis>,
@@ -36,7 +38,7 @@ pub(crate) async fn holder(site: &Site, how: How<'_>) -> Holder {
     let id = ApiTokenId(Uuid::new_v4());
     let record = ApiTokenRecord {
         id,
-        name: ApiTokenName::parse(&id.to_string()).unwrap(),
+        name: ApiTokenName::parse(how.name.unwrap_or(&id.to_string())).unwrap(),
         hash: secret.hash(),
         grant: Grant::new(how.scopes.iter().copied().collect(), how.groups).unwrap(),
         expires_at: how.expires_at,

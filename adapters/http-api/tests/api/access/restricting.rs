@@ -11,6 +11,7 @@ use crate::{
 
 async fn restricted(site: &Site) -> Holder {
     let how = How {
+        name: None,
         scopes: &[Scope::AlertsWrite],
         groups: Some(vec![ONE.parse().unwrap()]),
         expires_at: None,

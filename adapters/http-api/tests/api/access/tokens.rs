@@ -1,9 +1,10 @@
 //! `/v1/tokens`: made, listed, shown, revoked.
 
+use common::UtcMillis;
 use producer::domain::Scope;
 use serde_json::{Value, json};
 
-use super::holders::{json_with_token, with_scopes, with_token};
+use super::holders::{How, holder, json_with_token, with_scopes, with_token};
 use crate::{
     history::site::Site,
     support::{Answer, NOBODY, ONE},
@@ -104,6 +105,49 @@ async fn a_token_can_be_restricted_and_expire() {
         made["notiGroups"],
         json!([{"id": ONE, "name": "group_name1"}])
     );
+}
+
+#[tokio::test]
+async fn the_name_of_a_token_that_has_expired_is_free() {
+    let admin = Admin::new().await;
+    let expired = How {
+        name: Some("ci"),
+        scopes: &[Scope::AlertsRead],
+        expires_at: Some(UtcMillis(1)),
+        ..How::default()
+    };
+    let expired = holder(&admin.site, expired).await;
+    let ci = json!({"name": "ci", "scopes": ["alerts:read"]});
+    assert_eq!(admin.create(ci.clone()).await.status, 201);
+    // The old one is what it was: of no use.
+    let old = admin
+        .ask("GET", &format!("/v1/tokens/{}", expired.id))
+        .await;
+    assert!(old.data()["revokedAt"].is_string());
+    // The new one has not expired, so its name is taken.
+    assert_eq!(admin.create(ci).await.status, 409);
+}
+
+#[tokio::test]
+async fn the_first_token_made_over_the_network_lets_others_be_made() {
+    let site = Site::new().await;
+    let ci = json!({"name": "ci", "scopes": ["alerts:write", "alerts:read"]});
+    let answer = site.post("/v1/tokens", ci.clone()).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.more_information(),
+        "scopes of the first API token must have admin in it, since no other could be made over the network after it; or make it with `error-notifier token create --offline`."
+    );
+    // Nothing was made, so it is still open.
+    let admin = json!({"name": "admin", "scopes": ["admin"]});
+    let made = site.post("/v1/tokens", admin).await;
+    assert_eq!(made.status, 201);
+    let data = made.data();
+    let token = data["token"].as_str().unwrap();
+    let answer = site
+        .send(json_with_token("POST", "/v1/tokens", token, &ci))
+        .await;
+    assert_eq!(answer.status, 201);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Clock, GroupId, SystemClock};
+use common::{Clock, GroupId, SystemClock, UtcMillis};
 use producer::application::{ApiTokens, CreateTokenError, NewApiToken};
 use producer::domain::{ApiToken, ApiTokenName, Caller, Directory, Grant, Scope};
 use producer::ports::DirectoryStore;
@@ -44,9 +44,23 @@ async fn create_in(
     };
     let tokens = ApiTokens::new(directory, clock.clone());
     let made = tokens.create(new, &Caller::LOCAL).await.map_err(not_made)?;
-    let mut shown = shown(&tokens.snapshot(), &made.token);
+    let directory = tokens.snapshot();
+    if !has_admin(&directory, clock.now().utc) {
+        eprintln!(
+            "No API token has admin: over the network nobody can make another now. `error-notifier token create NAME --scope admin --offline` makes one that has."
+        );
+    }
+    let mut shown = shown(&directory, &made.token);
     shown["token"] = json!(made.secret.expose());
     Ok(shown)
+}
+
+/// Whether there is a token with which others can be made.
+fn has_admin(directory: &Directory, now: UtcMillis) -> bool {
+    let mut taken = directory
+        .api_tokens()
+        .filter(|token| token.check(now).is_ok());
+    taken.any(|token| token.record.grant.scopes().allow(Scope::Admin))
 }
 
 fn not_made(error: CreateTokenError) -> Failure {

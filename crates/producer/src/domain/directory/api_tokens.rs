@@ -67,7 +67,9 @@ impl Directory {
         if self.api_token(record.id).is_some() {
             return Err(DirectoryError::IdTaken);
         }
-        if self.api_tokens.len() >= MAX_API_TOKENS {
+        let standing = self.api_tokens.values();
+        let standing = standing.filter(|token| token.revoked_at.is_none());
+        if standing.count() >= MAX_API_TOKENS {
             return Err(DirectoryError::TooManyApiTokens);
         }
         if self.api_token_named(record.name.as_str()).is_some() {
@@ -194,6 +196,13 @@ mod tests {
         assert_eq!(
             directory.decide(&one_more).unwrap_err(),
             DirectoryError::TooManyApiTokens
+        );
+        let mut revoked = token(record(0, "token0", &secret));
+        Arc::make_mut(&mut revoked).revoked_at = Some(UtcMillis(1));
+        directory.insert_api_token(revoked);
+        assert!(
+            directory.decide(&one_more).is_ok(),
+            "a revoked one makes room"
         );
     }
 }

@@ -198,6 +198,7 @@ impl Service {
             history: self.store.history.clone(),
             orders: Arc::new(Orders::new(
                 self.store.control.clone(),
+                self.store.history.clone(),
                 self.store.audit.clone(),
             )),
             audit: self.store.audit.clone(),

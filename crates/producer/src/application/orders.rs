@@ -8,23 +8,34 @@ use uuid::Uuid;
 use crate::{
     domain::{Action, AuditRecord, Caller, Deed},
     ports::{
-        AuditError, AuditLog, Cancelled, Control, ControlError, DeliveryPlace, Mode, ReplayError,
-        Replayed, Selection, Stage,
+        AuditError, AuditLog, Cancelled, Control, ControlError, DeliveryPlace, History, Mode,
+        ReplayError, Replayed, Selection, Stage,
     },
 };
 
 /// The use case: cancelling, replaying and discarding. Each order is in the audit log
 /// before it is carried out, so none is carried out unrecorded; one that is refused, or
-/// finds nothing to do, is there all the same.
+/// finds nothing to do, is there all the same. One about what does not exist is none, so
+/// nobody fills the log with ids that they made up; where the history cannot say whether it
+/// exists, it is taken for an order.
 pub struct Orders {
     control: Arc<dyn Control>,
+    history: Arc<dyn History>,
     audit: Arc<dyn AuditLog>,
 }
 
 impl Orders {
     /// The use case over these ports.
-    pub fn new(control: Arc<dyn Control>, audit: Arc<dyn AuditLog>) -> Self {
-        Self { control, audit }
+    pub fn new(
+        control: Arc<dyn Control>,
+        history: Arc<dyn History>,
+        audit: Arc<dyn AuditLog>,
+    ) -> Self {
+        Self {
+            control,
+            history,
+            audit,
+        }
     }
 
     /// As [`Control::cancel`].
@@ -36,6 +47,9 @@ impl Orders {
         alert: AlertId,
         by: &Caller,
     ) -> Result<Option<Cancelled>, ControlError> {
+        if let Ok(None) = self.history.alert(alert, 0, 1).await {
+            return Ok(None);
+        }
         self.record(by, Action::AlertCancelled, Some(alert.0), String::new())
             .await?;
         self.control.cancel(alert).await
@@ -50,6 +64,9 @@ impl Orders {
         id: DeliveryId,
         by: &Caller,
     ) -> Result<Option<Stage>, ReplayError> {
+        if let Ok(None) = self.history.delivery(id).await {
+            return Ok(None);
+        }
         self.record(by, Action::DeliveryReplayed, Some(id.0), String::new())
             .await?;
         self.control.replay_one(id).await
@@ -79,6 +96,9 @@ impl Orders {
     /// # Errors
     /// As there, and where the order could not be recorded.
     pub async fn discard(&self, id: DeliveryId, by: &Caller) -> Result<bool, ControlError> {
+        if let Ok(None) = self.history.delivery(id).await {
+            return Ok(false);
+        }
         self.record(by, Action::DeadLetterDiscarded, Some(id.0), String::new())
             .await?;
         self.control.discard(id).await

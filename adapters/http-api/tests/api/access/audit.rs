@@ -1,13 +1,16 @@
 //! Who changed what, and from where.
 
+use http_api::{RULES, Rule};
 use producer::domain::Scope;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::holders::{Holder, json_with_token, with_scopes, with_token};
+use super::holders::{Holder, json_with_token, lines_with_token, with_scopes, with_token};
 use crate::{
-    history::site::Site,
+    history::site::{Site, each},
     support::{Api, NOBODY, ONE, TWO},
 };
+
+const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 async fn admin() -> (Site, Holder) {
     let site = Site::new().await;
@@ -35,73 +38,169 @@ async fn a_change_is_on_record_with_its_token_and_address_and_without_secrets() 
     assert!(!listed.text().contains("canary"));
 }
 
-#[tokio::test]
-async fn every_operation_that_changes_something_is_on_record() {
-    let (site, admin) = admin().await;
-    let group = json!({"notiGroupId": ONE, "userId": TWO});
-    let tokens = format!("/v1/tokens/{}", admin.id);
-    let requests = [
-        (
-            "POST",
-            "/v1/noti-groups/subscribe",
-            Some(&group),
-            "group.subscribed",
-        ),
-        (
-            "DELETE",
-            "/v1/noti-groups/unsubscribe",
-            Some(&group),
-            "group.unsubscribed",
-        ),
-        (
-            "DELETE",
-            &format!("/v1/noti-groups/{ONE}"),
-            None,
-            "group.deleted",
-        ),
-        ("DELETE", &format!("/v1/users/{TWO}"), None, "user.deleted"),
-        (
-            "POST",
-            &format!("/v1/alerts/{NOBODY}/cancel"),
-            None,
+/// What there is to change.
+struct Things {
+    alert: String,
+    /// Two of its deliveries, which are dead.
+    dead: Vec<String>,
+    /// A token that may be revoked.
+    token: String,
+}
+
+/// A request of that operation which changes something: its path, its body, and what the
+/// audit log calls it; `None` for an operation that changes nothing, or whose record is the
+/// alert itself. A new operation has to be added here.
+fn changing(rule: &Rule, things: &Things) -> Option<(String, Value, &'static str)> {
+    let Things { alert, dead, token } = things;
+    let destinations = format!("/v1/users/{ONE}/destinations");
+    let hook = |url: &str| json!({"kind": "webhook", "address": url, "credential": HOOK_SECRET});
+    let pair = |user: &str| json!({"notiGroupId": ONE, "userId": user});
+    let user = json!({"name": "cat", "token": "t", "channelId": "C7"});
+    let group = json!({"name": "operators", "desc": "who runs it"});
+    let (path, body, action) = match (rule.method.as_str(), rule.path) {
+        ("GET", _) | ("POST", "/v1/alerts") => return None,
+        ("POST", "/v1/alerts/{id}/cancel") => (
+            format!("/v1/alerts/{alert}/cancel"),
+            Value::Null,
             "alert.cancelled",
         ),
-        (
-            "POST",
-            &format!("/v1/deliveries/{NOBODY}/replay"),
-            None,
+        ("POST", "/v1/alerts/replay") => {
+            let body = json!({"since": "2026-01-01T00:00:00Z", "address": "elsewhere"});
+            (rule.path.into(), body, "alerts.replayed")
+        }
+        ("POST", "/v1/deliveries/{id}/replay") => (
+            format!("/v1/deliveries/{}/replay", dead[0]),
+            Value::Null,
             "delivery.replayed",
         ),
-        (
-            "POST",
-            "/v1/dead-letters/replay",
-            Some(&json!({})),
-            "dead_letters.replayed",
-        ),
-        (
-            "DELETE",
-            &format!("/v1/dead-letters/{NOBODY}"),
-            None,
+        ("DELETE", "/v1/dead-letters/{id}") => (
+            format!("/v1/dead-letters/{}", dead[1]),
+            Value::Null,
             "dead_letter.discarded",
         ),
-    ];
-    for (method, path, body, action) in requests {
-        let request = match body {
-            Some(body) => json_with_token(method, path, &admin.token, body),
-            None => with_token(method, path, Some(&admin.token)),
-        };
-        site.send(request).await;
+        ("POST", "/v1/dead-letters/replay") => {
+            (rule.path.into(), json!({}), "dead_letters.replayed")
+        }
+        ("POST", "/v1/noti-groups") => (rule.path.into(), group, "group.created"),
+        ("PUT", "/v1/noti-groups/{id}") => (
+            format!("/v1/noti-groups/{NOBODY}"),
+            json!({"name": "admins", "desc": "others"}),
+            "group.created",
+        ),
+        ("DELETE", "/v1/noti-groups/{id}") => (
+            format!("/v1/noti-groups/{NOBODY}"),
+            Value::Null,
+            "group.deleted",
+        ),
+        ("POST", "/v1/noti-groups/subscribe") => (rule.path.into(), pair(TWO), "group.subscribed"),
+        ("DELETE", "/v1/noti-groups/unsubscribe") => {
+            (rule.path.into(), pair(TWO), "group.unsubscribed")
+        }
+        ("POST", "/v1/noti-groups/unsubscribe") => {
+            (rule.path.into(), pair(ONE), "group.unsubscribed")
+        }
+        ("POST", "/v1/users") => (rule.path.into(), user, "user.created"),
+        ("PUT", "/v1/users/{id}") => (
+            format!("/v1/users/{ONE}"),
+            json!({"name": "dot", "channelId": "C8"}),
+            "user.updated",
+        ),
+        ("DELETE", "/v1/users/{id}") => (format!("/v1/users/{TWO}"), Value::Null, "user.deleted"),
+        ("POST", "/v1/users/{id}/destinations") => (
+            destinations,
+            hook("https://example.org/1"),
+            "destination.created",
+        ),
+        ("PUT", "/v1/users/{id}/destinations/{destinationId}") => {
+            let path = format!("{destinations}/{NOBODY}");
+            (path, hook("https://example.org/2"), "destination.created")
+        }
+        ("DELETE", "/v1/users/{id}/destinations/{destinationId}") => (
+            format!("{destinations}/{NOBODY}"),
+            Value::Null,
+            "destination.deleted",
+        ),
+        ("POST", "/v1/directory") => {
+            let line = json!({"type": "user", "id": NOBODY, "name": "eve", "token": "t", "channelId": "C9"});
+            let group = json!({"type": "group", "id": ONE, "name": "imported", "desc": "imported", "users": []});
+            let lines = json!(format!("{line}\n{group}\n"));
+            (rule.path.into(), lines, "directory.imported")
+        }
+        ("POST", "/v1/tokens") => (
+            rule.path.into(),
+            json!({"name": "ci", "scopes": ["alerts:write"]}),
+            "token.created",
+        ),
+        ("DELETE", "/v1/tokens/{id}") => {
+            (format!("/v1/tokens/{token}"), Value::Null, "token.revoked")
+        }
+        (method, path) => panic!("nobody has said what {method} {path} changes"),
+    };
+    Some((path, body, action))
+}
+
+#[tokio::test]
+async fn every_operation_that_changes_something_is_one_line_of_the_record() {
+    let site = Site::new().await;
+    let dead = site.dead_letters().await;
+    let alerts = site.get("/v1/alerts").await.data();
+    let admin = with_scopes(&site, &[Scope::Admin]).await;
+    let things = Things {
+        alert: each(&alerts, "id").remove(0),
+        dead,
+        token: with_scopes(&site, &[Scope::AlertsRead])
+            .await
+            .id
+            .to_string(),
+    };
+    let last = async || {
         let listed = with_token("GET", "/v1/audit?limit=1", Some(&admin.token));
-        let listed = site.send(listed).await.data();
-        assert_eq!(listed["items"][0]["action"], action, "{method} {path}");
+        site.send(listed).await.data()["items"][0].clone()
+    };
+    for rule in RULES {
+        let Some((path, body, action)) = changing(rule, &things) else {
+            continue;
+        };
+        let method = rule.method.as_str();
+        let before = last().await["sequence"].as_u64().unwrap();
+        let request = match body {
+            Value::Null => with_token(method, &path, Some(&admin.token)),
+            Value::String(lines) => lines_with_token(&path, &admin.token, lines),
+            body => json_with_token(method, &path, &admin.token, &body),
+        };
+        let answer = site.send(request).await;
+        assert!(
+            answer.status.is_success(),
+            "{method} {path}: {}",
+            answer.text()
+        );
+        let line = last().await;
+        assert_eq!(line["action"], action, "{method} {path}");
+        assert_eq!(line["who"], admin.id.to_string(), "{method} {path}");
+        assert_eq!(
+            line["sequence"].as_u64().unwrap(),
+            before + 1,
+            "{method} {path}"
+        );
     }
-    // The last, since nobody may ask after it.
-    let revoke = with_token("DELETE", &tokens, Some(&admin.token));
-    assert_eq!(site.send(revoke).await.status, 204);
-    let other = with_scopes(&site, &[Scope::Admin]).await;
-    let listed = with_token("GET", "/v1/audit?limit=2", Some(&other.token));
+}
+
+#[tokio::test]
+async fn an_order_about_what_does_not_exist_is_no_line() {
+    let (site, admin) = admin().await;
+    for (method, path) in [
+        ("POST", format!("/v1/alerts/{NOBODY}/cancel")),
+        ("POST", format!("/v1/deliveries/{NOBODY}/replay")),
+        ("DELETE", format!("/v1/dead-letters/{NOBODY}")),
+    ] {
+        let answer = site
+            .send(with_token(method, &path, Some(&admin.token)))
+            .await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    let listed = with_token("GET", "/v1/audit?limit=1", Some(&admin.token));
     let listed = site.send(listed).await.data();
-    assert_eq!(listed["items"][1]["action"], "token.revoked");
+    assert_eq!(listed["items"][0]["action"], "token.created");
 }
 
 #[tokio::test]

@@ -105,6 +105,16 @@ pub(crate) fn json_with_token(
         .unwrap()
 }
 
+/// An import with that token.
+pub(crate) fn lines_with_token(path: &str, token: &str, lines: String) -> Request<Body> {
+    request("POST", path)
+        .extension(elsewhere())
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/x-ndjson")
+        .body(Body::from(lines))
+        .unwrap()
+}
+
 fn elsewhere() -> ClientAddress {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let address = NEXT.fetch_add(1, Ordering::Relaxed);

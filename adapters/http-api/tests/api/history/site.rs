@@ -87,7 +87,11 @@ impl Site {
         let router = router(ApiState {
             alerts: Arc::new(alerts),
             history: store.history.clone(),
-            orders: Arc::new(Orders::new(control(&store), store.audit.clone())),
+            orders: Arc::new(Orders::new(
+                control(&store),
+                store.history.clone(),
+                store.audit.clone(),
+            )),
             audit: store.audit.clone(),
             secrets: Arc::new(Secrets::new(store.secrets.clone(), store.audit.clone())),
             destinations: Arc::new(FakeDestinations::default()),

@@ -114,7 +114,11 @@ impl Api {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(store.clone())),
             history: Arc::new(BrokenHistory),
-            orders: Arc::new(Orders::new(Arc::new(BrokenHistory), Arc::new(FakeAudit))),
+            orders: Arc::new(Orders::new(
+                Arc::new(BrokenHistory),
+                Arc::new(BrokenHistory),
+                Arc::new(FakeAudit),
+            )),
             audit: Arc::new(FakeAudit),
             secrets: Arc::new(Secrets::new(Arc::new(NoNewKeys), Arc::new(FakeAudit))),
             destinations: destinations.clone(),

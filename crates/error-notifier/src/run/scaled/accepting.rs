@@ -182,7 +182,11 @@ impl Accepting {
             alerts: Arc::new(alerts),
             directory: Arc::new(DirectoryAdmin::new(directory)),
             history: self.database.history.clone(),
-            orders: Arc::new(Orders::new(Arc::new(control), self.database.audit.clone())),
+            orders: Arc::new(Orders::new(
+                Arc::new(control),
+                self.database.history.clone(),
+                self.database.audit.clone(),
+            )),
             audit: self.database.audit.clone(),
             secrets: Arc::new(Secrets::new(
                 self.database.secrets.clone(),

@@ -6,7 +6,10 @@ use common::UtcMillis;
 use super::*;
 use crate::{
     domain::AuditEntry,
-    ports::{AuditFilter, DeadLetterFilter},
+    ports::{
+        AlertDetail, AlertFilter, AlertPage, AuditFilter, DeadLetterFilter, DeadLetterPage,
+        DeliveryDetail, EventId, Events, HistoryError,
+    },
 };
 
 /// Keeps what is done, in order, be it written down or carried out.
@@ -48,6 +51,63 @@ impl AuditLog for Seen {
     }
 }
 
+/// Has nothing in it, or cannot say.
+enum Past {
+    Empty,
+    Unreadable,
+}
+
+impl Past {
+    fn answer<T>(&self) -> Result<Option<T>, HistoryError> {
+        match self {
+            Self::Empty => Ok(None),
+            Self::Unreadable => Err(HistoryError::Failed("broken".into())),
+        }
+    }
+}
+
+#[async_trait]
+impl History for Past {
+    async fn alerts(
+        &self,
+        _: AlertFilter,
+        _: Option<u64>,
+        _: usize,
+    ) -> Result<AlertPage, HistoryError> {
+        unreachable!("no list is needed")
+    }
+
+    async fn alert(
+        &self,
+        _: AlertId,
+        _: u32,
+        _: usize,
+    ) -> Result<Option<AlertDetail>, HistoryError> {
+        self.answer()
+    }
+
+    async fn delivery(&self, _: DeliveryId) -> Result<Option<DeliveryDetail>, HistoryError> {
+        self.answer()
+    }
+
+    async fn dead_letters(
+        &self,
+        _: DeadLetterFilter,
+        _: Option<DeliveryPlace>,
+        _: usize,
+    ) -> Result<DeadLetterPage, HistoryError> {
+        unreachable!("no list is needed")
+    }
+
+    fn now(&self) -> EventId {
+        EventId::default()
+    }
+
+    async fn events(&self, _: EventId, _: usize) -> Result<Events, HistoryError> {
+        unreachable!("no events are needed")
+    }
+}
+
 #[async_trait]
 impl Control for Seen {
     async fn cancel(&self, _: AlertId) -> Result<Option<Cancelled>, ControlError> {
@@ -81,12 +141,20 @@ impl Control for Seen {
     }
 }
 
+/// Of alerts that may be there: the history cannot say.
 fn orders(refuses: Option<AuditError>) -> (Arc<Seen>, Orders) {
+    orders_about(Past::Unreadable, refuses)
+}
+
+fn orders_about(past: Past, refuses: Option<AuditError>) -> (Arc<Seen>, Orders) {
     let seen = Arc::new(Seen {
         refuses,
         ..Seen::default()
     });
-    (seen.clone(), Orders::new(seen.clone(), seen))
+    (
+        seen.clone(),
+        Orders::new(seen.clone(), Arc::new(past), seen),
+    )
 }
 
 fn dead_letters() -> Selection {
@@ -122,6 +190,16 @@ async fn each_order_is_written_down_before_it_is_carried_out() {
             "discard",
         ]
     );
+}
+
+#[tokio::test]
+async fn an_order_about_what_does_not_exist_is_neither_written_down_nor_carried_out() {
+    let (seen, orders) = orders_about(Past::Empty, None);
+    let by = &Caller::LOCAL;
+    assert_eq!(orders.cancel(ALERT, by).await, Ok(None));
+    assert_eq!(orders.replay_one(DELIVERY, by).await, Ok(None));
+    assert_eq!(orders.discard(DELIVERY, by).await, Ok(false));
+    assert!(seen.done().is_empty());
 }
 
 #[tokio::test]

@@ -6,6 +6,9 @@ use uuid::Uuid;
 use super::{Action, cut};
 use crate::domain::{Command, Directory, Effect};
 
+/// How many of many are told by name. Names of 30 characters, they are still cut.
+const NAMED: usize = 20;
+
 /// What was done, to what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deed {
@@ -120,12 +123,30 @@ fn sums(commands: &[Command], effects: &[Effect]) -> String {
     let is_other =
         |command: &Command| !matches!(command, Command::PutGroup(_) | Command::CreateGroup(_));
     format!(
-        "users: {} created, {} updated; groups: {} created, {} updated",
+        "users: {} created, {} updated; groups: {} created, {} updated: {}",
         of(is_other, Effect::Created),
         of(is_other, Effect::Updated),
         of(is_group, Effect::Created),
         of(is_group, Effect::Updated),
+        changed(commands, effects),
     )
+}
+
+/// Whom and which of many, as far as they can be told in a line.
+fn changed(commands: &[Command], effects: &[Effect]) -> String {
+    let both = commands.iter().zip(effects);
+    let mut names = both
+        .filter(|(_, effect)| **effect != Effect::Unchanged)
+        .filter_map(|(command, _)| match command {
+            Command::CreateUser(record) | Command::PutUser(record) => Some(record.name.as_str()),
+            Command::CreateGroup(record) | Command::PutGroup(record) => Some(record.name.as_str()),
+            _ => None,
+        });
+    let first: Vec<_> = names.by_ref().take(NAMED).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn many_commands_are_told_by_their_number() {
+    fn many_commands_are_told_by_their_number_and_the_first_twenty_names() {
         let commands = [
             Command::PutUser(record(1, "ann")),
             Command::PutUser(record(7, "cat")),
@@ -190,7 +211,16 @@ mod tests {
         assert_eq!(deed.action, Action::Imported);
         assert_eq!(
             &*deed.detail,
-            "users: 2 created, 0 updated; groups: 0 created, 0 updated"
+            "users: 2 created, 0 updated; groups: 0 created, 0 updated: cat, dot"
+        );
+        let commands: Vec<_> = (0..23)
+            .map(|n| Command::PutUser(record(100 + n, &format!("user{n}"))))
+            .collect();
+        let deed = Deed::of(&two_users(), &commands, &[Effect::Created; 23]).unwrap();
+        assert!(
+            deed.detail.ends_with("0 updated: user0, user1, user2, user3, user4, user5, user6, user7, user8, user9, user10, user11, user12, user13, user14, user15, user16, user17, user18, user19 and 3 more"),
+            "{}",
+            deed.detail
         );
     }
 

@@ -35,7 +35,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Producer(settings) => run::producer(*settings),
         Command::Consumer(settings) => run::consumer(*settings),
         Command::Migrate(settings) => run::migrate(settings),
-        Command::Demo(settings) => run::demo(settings),
+        Command::Demo(settings) => run::demo(*settings),
         Command::Mockup(settings) => run::mockup(settings),
         Command::Send(arguments) => cli::block_on(cli::send::run(arguments)),
         Command::Alert { command } => cli::block_on(cli::alert::run(command)),

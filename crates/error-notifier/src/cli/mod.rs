@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// Starts the API and a stand-in for Slack, with users and groups to send
     /// to, and shows each message that arrives. Nothing leaves this machine.
     #[command(after_help = DEMO_EXAMPLES)]
-    Demo(DemoSettings),
+    Demo(Box<DemoSettings>),
 
     /// Run the service on this machine
     ///

@@ -9,12 +9,12 @@ use std::{
     process::Command,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{
     crash::judge,
     harness::{
-        Alert, Connection, Database, Directory, LONG, Mockup, Outcome, Posted, Scratch, Server,
-        ServerOptions, post, until, wait_for,
+        Alert, Answer, Connection, Database, Directory, LONG, Mockup, Outcome, Posted, Scratch,
+        Server, ServerOptions, post, until, wait_for,
     },
 };
 
@@ -150,6 +150,29 @@ impl Situation {
             outcome: outcome.clone(),
         });
         outcome
+    }
+
+    /// Posts an alert to all nine users; its id.
+    fn post_to_all(&self) -> String {
+        let body = r#"{"target":["@all"],"severity":"normal","message":"to all"}"#;
+        let answer = self.server.request("POST", "/v1/alerts", body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer: Value = answer.json();
+        answer["data"]["alertId"].as_str().unwrap().to_owned()
+    }
+
+    fn cancel(&self, alert: &str) -> Answer {
+        let path = format!("/v1/alerts/{alert}/cancel");
+        self.server.request("POST", &path, "")
+    }
+
+    /// How many of the alert's deliveries are on record as cancelled.
+    fn cancelled(&self, alert: &str) -> u64 {
+        let answer = self
+            .server
+            .request("GET", &format!("/v1/alerts/{alert}"), "");
+        let answer: Value = answer.json();
+        answer["data"]["states"]["cancelled"].as_u64().unwrap_or(0)
     }
 
     fn accepted(&self) -> usize {
@@ -289,4 +312,51 @@ fn the_operators_are_told_of_a_full_disk_while_it_is_full() {
     assert!(matches!(at.post(), Outcome::Refused { status: 503, .. }));
     let in_use = "error_notifier_store_reserve_in_use";
     assert_eq!(at.server.metric(in_use), Some(1.0));
+}
+
+#[test]
+fn cancelling_on_a_full_disk_is_done_whole_or_refused_and_not_done_at_all() {
+    let scratch = Scratch::new("full");
+    let disk = Disk::mount(&scratch);
+    let mut at = Situation::new(&scratch, &disk.folder);
+    // Nobody is reached, so that there is something to cancel.
+    at.mockup.set_faults(&json!({ "down": true }));
+    let alerts: Vec<_> = (0..2).map(|_| at.post_to_all()).collect();
+    disk.fill();
+    (0..ENOUGH)
+        .map(|_| at.post())
+        .find(|outcome| !matches!(outcome, Outcome::Accepted { .. }))
+        .expect("a full disk refuses at some time");
+
+    // The reserve is there for this too.
+    assert_eq!(at.cancel(&alerts[0]).status, 200);
+    assert_eq!(at.cancelled(&alerts[0]), 9);
+    // Until orders have had their part of it: these find nothing to do, and are on record.
+    let refusal = (0..ENOUGH)
+        .map(|_| at.server.request("POST", "/v1/dead-letters/replay", "{}"))
+        .find(|answer| answer.status != 200);
+    let refusal = refusal.expect("so many orders are refused at some time");
+    assert_eq!(refusal.status, 503, "{}", refusal.text());
+    assert_eq!(refusal.json()["errorCode"], "STORE_UNWRITABLE");
+    assert!(refusal.header("retry-after").is_some());
+    let refusal = at.cancel(&alerts[1]);
+    assert_eq!(refusal.status, 503, "{}", refusal.text());
+    assert_eq!(at.cancelled(&alerts[1]), 0);
+
+    // What was done stays so, and what was not can be done, after a kill too.
+    at.server.process.kill();
+    disk.free();
+    let options = at.server.options.clone();
+    at.server = options.start();
+    assert_eq!(at.cancelled(&alerts[1]), 0);
+    assert_eq!(at.cancel(&alerts[1]).status, 200);
+    assert_eq!(at.cancelled(&alerts[1]), 9);
+    at.mockup.set_faults(&json!({}));
+    at.server.drain(LONG);
+    let messages = at.mockup.messages();
+    assert!(
+        messages
+            .iter()
+            .all(|message| !message.text.contains("to all"))
+    );
 }

@@ -134,6 +134,7 @@ fn changing(rule: &Rule, things: &Things) -> Option<(String, Value, &'static str
         ("DELETE", "/v1/tokens/{id}") => {
             (format!("/v1/tokens/{token}"), Value::Null, "token.revoked")
         }
+        ("POST", "/v1/secrets/rotate") => (rule.path.into(), Value::Null, "secrets.rotated"),
         (method, path) => panic!("nobody has said what {method} {path} changes"),
     };
     Some((path, body, action))

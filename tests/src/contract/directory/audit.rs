@@ -105,7 +105,7 @@ pub async fn an_import_is_one_line<D: DirectoryUnderTest>() {
     ])
     .await;
     let found = all(&rig).await;
-    let said = "directory.imported users: 2 created, 0 updated; groups: 1 created, 0 updated";
+    let said = "directory.imported users: 2 created, 0 updated; groups: 1 created, 0 updated: ann, ben, everyone";
     assert_eq!(words(&found), [said]);
     assert_eq!(found[0].subject, None);
 }

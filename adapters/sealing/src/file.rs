@@ -29,13 +29,16 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
         .map_err(unreadable)
 }
 
-/// Makes the file, which must not be there. It is whole and on the disk, or not there.
+/// Makes the file, which must not be there; nobody else makes it at the same time, since
+/// its folder is this process's own. It is whole and on the disk, or not there.
 pub(crate) fn create(path: &Path, text: &str) -> Result<(), KeyError> {
-    let written = written_beside(path, text).and_then(|new| {
-        new.persist_noclobber(path).map_err(|error| error.error)?;
-        sync_folder(path)
-    });
-    written.map_err(|error| unwritable(path, error))
+    let created = || {
+        if path.try_exists()? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        put_there(written_beside(path, text)?, path)
+    };
+    created().map_err(|error| unwritable(path, error))
 }
 
 /// Replaces the file, which keeps its owner. Whoever reads it finds the old keys or the
@@ -50,8 +53,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyError> {
         if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
             fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
         }
-        new.persist(&path).map_err(|error| error.error)?;
-        sync_folder(&path)
+        put_there(new, &path)
     };
     replaced().map_err(|error| unwritable(path, error))
 }
@@ -67,7 +69,10 @@ fn written_beside(path: &Path, text: &str) -> io::Result<tempfile::NamedTempFile
     Ok(new)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// By the standard library's rename, which is the C library's: the tests of power cuts see
+/// no other.
+fn put_there(new: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    fs::rename(new.into_temp_path(), path)?;
     File::open(folder_of(path))?.sync_all()
 }
 

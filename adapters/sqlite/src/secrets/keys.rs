@@ -43,12 +43,7 @@ fn found_or_made(path: &Path) -> Result<Vault, OpenError> {
     match of_file(path) {
         Err(OpenError::KeyMissing(_)) => {
             let vault = Vault::create(path).map_err(OpenError::Key)?;
-            tracing::warn!(
-                path = %path.display(),
-                "made the key that users' tokens are sealed with; whoever copies the data folder \
-                 copies it too: move it out and name it with --secret-key-file, and keep a copy, \
-                 for without it no token can be read"
-            );
+            tracing::info!(path = %path.display(), "made the key that users' tokens are sealed with");
             Ok(vault)
         }
         found => found,

@@ -59,10 +59,11 @@ impl Service {
         if let Some(path) = store.secrets.key_file()
             && settings.secrets.secret_key_file.is_none()
         {
-            tracing::info!(
+            tracing::warn!(
                 path = %path.display(),
-                "the key that users' tokens are sealed with is in the data folder, and goes with \
-                 copies of it; --secret-key-file names a better place"
+                "the key that users' tokens are sealed with is in the data folder, and whoever \
+                 copies the folder copies it too: move it out and name it with \
+                 --secret-key-file, and keep a copy, for without it no token can be read"
             );
         }
         Ok(Self {

@@ -3,6 +3,7 @@
 
 mod access;
 mod faults;
+mod finish;
 
 use std::collections::BTreeMap;
 
@@ -10,24 +11,22 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use utoipa::{
     IntoResponses, OpenApi,
-    openapi::{
-        ContentBuilder, OpenApi as Document, PathItem, RefOr, Response, ResponseBuilder, Schema,
-        Type, path::Operation, schema::SchemaType,
-    },
+    openapi::{ContentBuilder, OpenApi as Document, RefOr, Response, ResponseBuilder},
 };
 
 use self::faults::{
     Example, conflict, destination_taken, directory_unwritable, example, fault, faults,
     first_destination, invalid_field, malformed_id, maybe_done, missing, no_group, no_user,
-    none_of, store_unwritable, too_large, too_many_requests, too_slow, unreadable, wrong_type,
+    none_of, store_unwritable, too_large, too_slow, unreadable, wrong_type,
 };
 use crate::{
     envelope::{ErrorEnvelope, Problem},
     errors::{AUDIT_AWAY, HISTORY_AWAY, INTERNAL},
 };
 
-pub(crate) use self::access::{
-    ApiTokenConflict, ApiTokenIdFaults, GroupMissing, forbidden_answers, token_answers,
+pub(crate) use self::{
+    access::{ApiTokenConflict, ApiTokenIdFaults, GroupMissing, forbidden_answers, token_answers},
+    finish::{mended, with_limits},
 };
 
 /// The document before the routes have added theirs.
@@ -59,8 +58,6 @@ pub(crate) fn base() -> Document {
 )]
 struct ApiDescription;
 
-const EVENT_STREAM: &str = "text/event-stream";
-
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// A 200 with nothing to say but that.
@@ -76,56 +73,6 @@ impl IntoResponses for PlainOk {
             .build();
         [("200".to_owned(), response.into())].into()
     }
-}
-
-/// With the answer that any caller of anything but health may get.
-pub(crate) fn with_limits(mut document: Document) -> Document {
-    let limited = document.paths.paths.iter_mut();
-    for (_, item) in limited.filter(|(path, _)| !path.starts_with("/health/")) {
-        for operation in operations(item) {
-            let refusal = faults([too_many_requests()]);
-            operation.responses.responses.extend(refusal);
-        }
-    }
-    document
-}
-
-/// Without what the derived document says and is not so: a parameter is there or not, and
-/// never null; a stream of events is no JSON string, and what it is OpenAPI 3.1 has no
-/// words for.
-pub(crate) fn mended(mut document: Document) -> Document {
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
-        for parameter in operation.parameters.iter_mut().flatten() {
-            if let RefOr::T(parameter) = parameter
-                && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
-                && let SchemaType::Array(types) = &mut schema.schema_type
-            {
-                types.retain(|one| *one != Type::Null);
-                if let [only] = types.as_slice() {
-                    schema.schema_type = SchemaType::Type(only.clone());
-                }
-            }
-        }
-        for response in operation.responses.responses.values_mut() {
-            if let RefOr::T(response) = response
-                && let Some(RefOr::T(content)) = response.content.get_mut(EVENT_STREAM)
-            {
-                content.schema = None;
-            }
-        }
-    }
-    document
-}
-
-/// The operations of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let all = [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-    ];
-    all.into_iter().flatten()
 }
 
 /// 500.

@@ -17,15 +17,10 @@ use channels::{
     http::{HttpClient, HttpSettings},
     webhook::{WebhookChannel, WebhookSettings},
 };
-use common::{
-    Alert, AlertId, Credential, CredentialId, DeliveryId, Destination, Gtid, Secret, Severity,
-    UtcMillis,
-};
-use consumer::{
-    domain::Answer,
-    ports::{Channel, Message, Part},
-};
+use common::Destination;
+use consumer::domain::Answer;
 use producer::domain::Place;
+use tests::contract::channel::send_through;
 
 use How::{Inner, Port, Unread};
 
@@ -375,29 +370,10 @@ fn channel(guard: Guard, names: Arc<dyn Lookup>) -> WebhookChannel {
 }
 
 async fn send(channel: &WebhookChannel, destination: &Destination) -> Answer {
-    let credential = Credential {
-        id: CredentialId(1),
-        secret: Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-    };
-    let alert = Alert {
-        id: AlertId::generate(),
-        caller: None,
-        gtid: Gtid::random(),
-        severity: Severity::High,
-        message: "node1 down".into(),
-        verbatim: false,
-        targets: ["@ann".into()].into(),
-        accepted_at: UtcMillis(1_795_392_000_000),
-    };
-    channel
-        .send(Message {
-            destination,
-            credential: &credential,
-            alert: &alert,
-            digest: None,
-            delivery: DeliveryId::of(alert.id, destination.id, credential.id),
-            text: "[high] node1 down",
-            part: Part { number: 1, of: 1 },
-        })
-        .await
+    send_through(
+        channel,
+        destination,
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    )
+    .await
 }

@@ -10,7 +10,9 @@ use crate::{
     assert_nothing_in,
     caller::Caller,
     first_key, told_of,
-    work::{add_hook, alert, change_tokens, directory, look_at_everything, make_mistakes},
+    work::{
+        add_hook, alert, be_refused, change_tokens, directory, look_at_everything, make_mistakes,
+    },
     write_private,
 };
 
@@ -35,14 +37,8 @@ fn of_one_process_no_file_log_answer_or_listing_holds_a_secret() {
     change_tokens(&mut caller, &mut search);
     alert(&mut caller, "well");
     make_mistakes(&mut caller, &mut search);
-    // One dies, with the token repeated in what Slack answers.
-    let token = site.directory.users[0].token.clone();
-    site.mockup
-        .set_faults(&json!({"channels": {"C1": {"error": token}}}));
-    let failed = site.mockup.stats().failed;
-    alert(&mut caller, "refused");
-    site.wait_for_failures(failed + 1);
-    site.mockup.set_faults(&json!({}));
+    let token = &site.directory.users[0].token;
+    be_refused(&mut caller, &site.mockup, token);
     let mut logged = Search::default();
     let shaped = logged.slack_token_of("the text of an alert");
     let last = alert(&mut caller, &shaped);
@@ -71,7 +67,10 @@ fn of_one_process_no_file_log_answer_or_listing_holds_a_secret() {
             > 20
     );
     let received = site.mockup.messages();
-    assert!(received.iter().any(|one| one.token == token), "it was used");
+    assert!(
+        received.iter().any(|one| one.token == *token),
+        "it was used"
+    );
     assert!(
         received.iter().any(|one| one.webhook.is_some()),
         "and so was the webhook"

@@ -12,7 +12,9 @@ use crate::{
     assert_nothing_in,
     caller::Caller,
     told_of,
-    work::{add_hook, alert, change_tokens, directory, look_at_everything, make_mistakes},
+    work::{
+        add_hook, alert, be_refused, change_tokens, directory, look_at_everything, make_mistakes,
+    },
     write_private,
 };
 
@@ -101,13 +103,8 @@ fn of_many_processes_no_file_log_topic_or_listing_holds_a_secret() {
     change_tokens(&mut caller, &mut search);
     alert(&mut caller, "well");
     make_mistakes(&mut caller, &mut search);
-    let token = site.directory.users[0].token.clone();
-    site.mockup
-        .set_faults(&json!({"channels": {"C1": {"error": token}}}));
-    let failed = site.mockup.stats().failed;
-    alert(&mut caller, "refused");
-    until("a refusal", || site.mockup.stats().failed > failed);
-    site.mockup.set_faults(&json!({}));
+    let token = &site.directory.users[0].token;
+    be_refused(&mut caller, &site.mockup, token);
     // The new key is put first on all, which here have one file; then one is told.
     let both = format!(
         "{}\n{}\n",
@@ -150,7 +147,10 @@ fn of_many_processes_no_file_log_topic_or_listing_holds_a_secret() {
     let folders = [site.scratch.path(), database.as_path(), topics.as_path()];
     assert_nothing_in(&search, &folders, &texts);
     let received = site.mockup.messages();
-    assert!(received.iter().any(|one| one.token == token), "it was used");
+    assert!(
+        received.iter().any(|one| one.token == *token),
+        "it was used"
+    );
     assert!(
         received.iter().any(|one| one.webhook.is_some()),
         "and so was the webhook"

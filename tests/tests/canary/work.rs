@@ -1,7 +1,10 @@
 //! What is done with secrets: all that holds one is filled, used, changed and mistaken.
 
 use serde_json::{Value, json};
-use tests::{harness::Mockup, search::Search};
+use tests::{
+    harness::{Mockup, until},
+    search::Search,
+};
 
 use crate::caller::Caller;
 
@@ -68,6 +71,15 @@ pub(crate) fn make_mistakes(caller: &mut Caller, search: &mut Search) {
     let alert = json!({"target": ["@nobody"], "severity": "low", "message": "m",
         "password": search.secret("an unknown field")});
     assert_eq!(caller.json("POST", "/v1/alerts", &alert).0, 200);
+}
+
+/// An alert that Slack refuses, with the first user's token repeated in its answer.
+pub(crate) fn be_refused(caller: &mut Caller, mockup: &Mockup, token: &str) {
+    mockup.set_faults(&json!({"channels": {"C1": {"error": token}}}));
+    let failed = mockup.stats().failed;
+    alert(caller, "refused");
+    until("a refusal", || mockup.stats().failed > failed);
+    mockup.set_faults(&json!({}));
 }
 
 /// Asks for all that can be asked for.

@@ -69,6 +69,17 @@ async fn send<C: ChannelUnderTest>(url: &str, credential: &str, patience: Durati
     let channel = C::open(url, patience);
     let destination = C::destination(url);
     assert_eq!(channel.kind(), destination.kind);
+    let answer = send_through(&*channel, &destination, credential).await;
+    assert!(credential.is_empty() || !format!("{answer:?}").contains(credential));
+    answer
+}
+
+/// Sends one message through `channel`.
+pub async fn send_through(
+    channel: &dyn Channel,
+    destination: &Destination,
+    credential: &str,
+) -> Answer {
     let credential = Credential {
         id: CredentialId(1),
         secret: Secret::new(credential),
@@ -83,9 +94,9 @@ async fn send<C: ChannelUnderTest>(url: &str, credential: &str, patience: Durati
         targets: ["@ann".into()].into(),
         accepted_at: UtcMillis(1_795_392_000_000),
     };
-    let answer = channel
+    channel
         .send(Message {
-            destination: &destination,
+            destination,
             credential: &credential,
             alert: &alert,
             digest: None,
@@ -93,10 +104,7 @@ async fn send<C: ChannelUnderTest>(url: &str, credential: &str, patience: Durati
             text: "[high] node1 down",
             part: Part { number: 1, of: 1 },
         })
-        .await;
-    let secret = credential.secret.expose();
-    assert!(secret.is_empty() || !format!("{answer:?}").contains(secret));
-    answer
+        .await
 }
 
 fn refused(answer: Answer) -> Refusal {

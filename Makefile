@@ -10,7 +10,6 @@
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
 # make bench    the figures beside this machine's limits; ONLY="accept latency", COMPARE=REVISION
-# make measure  figures of this machine: latency, storms, memory, 100,000 users
 # make crowd    CONNECTIONS=10000 idle and slow connections held: what they do to the rest
 # make services  a Kafka and a PostgreSQL that run on, without containers; prints where
 # make services-stop  ends those; their data stays in target/services
@@ -28,7 +27,7 @@ DELIVERIES ?= 1000000
 CONNECTIONS ?= 10000
 EXAMPLES ?= 100
 
-.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants measure crowd measure-scaled-out services services-stop supply-chain sbom fuzz schemathesis swagger tools bench
+.PHONY: run test check crash idempotency backlog history history-scaled-out chaos simulate mutants crowd measure-scaled-out services services-stop supply-chain sbom fuzz schemathesis swagger tools bench
 
 run:
 	$(CARGO) build --release --locked -p error-notifier
@@ -75,10 +74,7 @@ mutants:
 bench:
 	$(CARGO) build --release --locked -p error-notifier
 	$(CARGO) build --release --locked -p bench
-	bench/run.sh "$(ONLY)" "$(COMPARE)"
-
-measure:
-	$(CARGO) run --release --locked -p tests --bin measure
+	bench/run.sh "$(ONLY)" "$(COMPARE)" $(DELIVERIES)
 
 crowd:
 	$(CARGO) build --release --locked -p error-notifier

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures the scenarios in $1 (all where it is empty), and by turns with them the revision
-# $2, which it builds, where one is given.
+# $2, which it builds, where one is given. $3 deliveries wait, or are in the history, where
+# much is to.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -20,4 +21,4 @@ if [ -n "${2:-}" ]; then
   against=(--against "$target/bench/built/release/error-notifier")
 fi
 read -ra scenarios <<<"${1:-}"
-exec "$target/release/bench" "${against[@]}" "${scenarios[@]}"
+exec "$target/release/bench" "${against[@]}" ${3:+--deliveries "$3"} "${scenarios[@]}"

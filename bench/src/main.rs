@@ -21,10 +21,15 @@ mod subject;
 use std::process::ExitCode;
 
 use report::Report;
+use subject::{Programs, Run};
 
-const USAGE: &str = "bench [--against PROGRAM] [SCENARIO...]
+const USAGE: &str = "bench [--against PROGRAM] [--deliveries COUNT] [SCENARIO...]
 Measures the program that ERROR_NOTIFIER_BIN names, else one built now, and PROGRAM by
-turns with it. All scenarios where none is named:";
+turns with it. COUNT deliveries wait, or are in the history, where much is to; 1000000
+where it is not said. All scenarios where none is named, but for those with a star:";
+/// Where the command line names no other.
+const DELIVERIES: usize = 1_000_000;
+const MOST_DELIVERIES: usize = 100_000_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,8 +45,9 @@ fn main() -> ExitCode {
         }
         Err(problem) => {
             eprintln!("{problem}\n{USAGE}");
-            for (name, what, _) in scenarios::ALL {
-                eprintln!("  {name:12} {what}");
+            for scenario in &scenarios::ALL {
+                let star = if scenario.is_on_request { '*' } else { ' ' };
+                eprintln!("{star} {:21} {}", scenario.name, scenario.what);
             }
             ExitCode::from(2)
         }
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
 struct Wanted {
     scenarios: Vec<String>,
     against: Option<std::path::PathBuf>,
+    deliveries: usize,
 }
 
 impl Wanted {
@@ -59,6 +66,7 @@ impl Wanted {
         let mut wanted = Self {
             scenarios: Vec::new(),
             against: None,
+            deliveries: DELIVERIES,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -69,7 +77,12 @@ impl Wanted {
                     return Err(format!("there is no program {}", path.display()));
                 }
                 wanted.against = Some(path);
-            } else if scenarios::ALL.iter().any(|(name, ..)| name == argument) {
+            } else if argument == "--deliveries" {
+                let count = arguments.next().and_then(|count| count.parse().ok());
+                wanted.deliveries = count
+                    .filter(|count| (1..=MOST_DELIVERIES).contains(count))
+                    .ok_or(format!("--deliveries is from 1 to {MOST_DELIVERIES}"))?;
+            } else if scenarios::ALL.iter().any(|one| one.name == argument) {
                 wanted.scenarios.push(argument.clone());
             } else {
                 return Err(format!("there is no scenario {argument:?}"));
@@ -78,19 +91,24 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.scenarios.is_empty() || self.scenarios.iter().any(|one| one == name)
+    fn has(&self, scenario: &scenarios::Scenario) -> bool {
+        match self.scenarios.is_empty() {
+            true => !scenario.is_on_request,
+            false => self.scenarios.iter().any(|name| name == scenario.name),
+        }
     }
 }
 
 fn measure(wanted: &Wanted) {
-    let programs = subject::Programs::new(wanted.against.clone());
+    let run = Run {
+        programs: Programs::new(wanted.against.clone()),
+        deliveries: wanted.deliveries,
+    };
     let mut report = Report::begin();
-    for (name, what, scenario) in scenarios::ALL {
-        if wanted.has(name) {
-            report.scenario(name, what);
-            scenario(&programs, &mut report);
-        }
+    for scenario in scenarios::ALL.iter().filter(|one| wanted.has(one)) {
+        report.scenario(scenario.name, scenario.what);
+        (scenario.measure)(&run, &mut report);
+        report.save();
     }
     report.end();
 }

@@ -15,6 +15,8 @@ pub(crate) use plot::Series;
 pub(crate) struct Report {
     machine: String,
     scenarios: Vec<Scenario>,
+    /// All that was printed.
+    markdown: String,
     folder: PathBuf,
 }
 
@@ -42,17 +44,24 @@ impl Report {
             .join("bench");
         fs::create_dir_all(&folder).expect("the build folder can be written");
         let machine = machine::describe();
-        println!("cores; fdatasync of 4 KiB, median and p99: {machine}");
-        Self {
+        let mut report = Self {
             machine,
             scenarios: Vec::new(),
+            markdown: String::new(),
             folder,
-        }
+        };
+        report.say(&format!(
+            "cores; fdatasync of 4 KiB, median and p99: {}",
+            report.machine
+        ));
+        report
     }
 
     /// A scenario begins.
     pub(crate) fn scenario(&mut self, name: &'static str, what: &'static str) {
-        println!("\n### {name}: {what}\n\n| what | figure | goal |\n|---|---|---|");
+        self.say(&format!(
+            "\n### {name}: {what}\n\n| what | figure | goal |\n|---|---|---|"
+        ));
         self.scenarios.push(Scenario {
             name,
             what,
@@ -62,7 +71,7 @@ impl Report {
 
     /// A row; `goal` is empty where there is none.
     pub(crate) fn row(&mut self, what: &str, figure: &str, goal: &str, value: f64) {
-        println!("| {what} | {figure} | {goal} |");
+        self.say(&format!("| {what} | {figure} | {goal} |"));
         if let Some(scenario) = self.scenarios.last_mut() {
             scenario.rows.push(Row {
                 what: what.into(),
@@ -91,11 +100,25 @@ impl Report {
         self.write(&format!("{name}.svg"), &plot::lines(title, axes, &series));
     }
 
-    /// Writes the JSON.
-    pub(crate) fn end(self) {
+    /// Writes what is there so far, so that a scenario that fails takes no other along.
+    pub(crate) fn save(&self) {
         let report = serde_json::json!({ "machine": self.machine, "scenarios": self.scenarios });
         self.write("latest.json", &format!("{report:#}\n"));
-        println!("\nalso as {}", self.folder.join("latest.json").display());
+        self.write("latest.md", &self.markdown);
+    }
+
+    /// Says where it is.
+    pub(crate) fn end(self) {
+        println!(
+            "\nalso, with the plots, in {}: latest.md, latest.json",
+            self.folder.display()
+        );
+    }
+
+    fn say(&mut self, line: &str) {
+        println!("{line}");
+        self.markdown.push_str(line);
+        self.markdown.push('\n');
     }
 
     fn write(&self, name: &str, text: &str) {

@@ -12,6 +12,13 @@ use tests::{
 
 use crate::load::post_request;
 
+/// What a run of the scenarios is given.
+pub(crate) struct Run {
+    pub(crate) programs: Programs,
+    /// So many deliveries wait, or are in the history, where much is to.
+    pub(crate) deliveries: usize,
+}
+
 /// The programs that are measured by turns: ours, and perhaps another one.
 pub(crate) struct Programs {
     programs: Vec<PathBuf>,
@@ -48,6 +55,18 @@ pub(crate) struct Subject {
     _scratch: Scratch,
 }
 
+/// A server's options on a folder in `scratch`: the defaults, but for no pace.
+pub(crate) fn options(program: &Path, scratch: &Scratch, mockup: &Mockup) -> ServerOptions {
+    ServerOptions::new(&scratch.join("data"), mockup)
+        .with("--log-format", "text")
+        .running(program)
+}
+
+/// The same with the pace that is the default.
+pub(crate) fn paced(options: ServerOptions) -> ServerOptions {
+    options.with("--slack-pace", "1")
+}
+
 impl Subject {
     /// Starts it with `users`; `set` changes its options.
     pub(crate) fn start(
@@ -55,13 +74,19 @@ impl Subject {
         users: usize,
         set: impl FnOnce(ServerOptions) -> ServerOptions,
     ) -> Self {
+        Self::with(program, &Directory::of_users(users), set)
+    }
+
+    /// The same with that directory.
+    pub(crate) fn with(
+        program: &Path,
+        directory: &Directory,
+        set: impl FnOnce(ServerOptions) -> ServerOptions,
+    ) -> Self {
         let scratch = Scratch::new("bench");
         let mockup = Mockup::start(&scratch);
-        let options = ServerOptions::new(&scratch.join("data"), &mockup)
-            .with("--log-format", "text")
-            .running(program);
-        let server = set(options).start();
-        Directory::of_users(users).import(&server);
+        let server = set(options(program, &scratch, &mockup)).start();
+        directory.import(&server);
         Self {
             server,
             mockup,
@@ -79,9 +104,14 @@ impl Subject {
 /// neighbours to the same users.
 pub(crate) fn requests(recipients: usize) -> Arc<[Vec<u8>]> {
     let count = (USERS / recipients).clamp(7, 200);
+    requests_to(USERS, recipients, count)
+}
+
+/// So many requests, which go through the first `users` again and again.
+pub(crate) fn requests_to(users: usize, recipients: usize, count: usize) -> Arc<[Vec<u8>]> {
     let alerts = (0..count).map(|number| Alert {
         targets: (0..recipients)
-            .map(|place| format!("@user{}", (number * 7 * recipients + place) % USERS + 1))
+            .map(|place| format!("@user{}", (number * 7 * recipients + place) % users + 1))
             .collect(),
         severity: "normal",
         message: format!("node{number} down: the disk /dev/sda1 is full"),

@@ -25,8 +25,10 @@ pub(crate) fn closed(
     let poster = thread::Builder::new().name("posts".into()).spawn(move || {
         on_this_thread(|all, load| {
             for number in 0..connections {
+                // Connections begin at different requests, as far from each other as can be.
+                let first = number * requests.len() / connections;
                 let (requests, load) = (requests.clone(), load.clone());
-                all.spawn_local(post(address, number, requests, until, load));
+                all.spawn_local(post(address, first, requests, until, load));
             }
         })
     });
@@ -35,15 +37,14 @@ pub(crate) fn closed(
 
 async fn post(
     address: SocketAddr,
-    number: usize,
+    first: usize,
     requests: Arc<[Vec<u8>]>,
     until: Instant,
     load: Rc<RefCell<Load>>,
 ) {
     let stream = TcpStream::connect(address).await.expect("a server");
     let mut wire = Wire::new(stream);
-    // Connections begin at different requests.
-    for request in requests.iter().cycle().skip(number * 31 % requests.len()) {
+    for request in requests.iter().cycle().skip(first) {
         let sent = Instant::now();
         if sent >= until {
             return;

@@ -12,21 +12,23 @@ use crate::{
     ceilings::BareServer,
     load::{Load, closed},
     report::{Report, Series, ms},
-    subject::{Programs, Subject, USERS, requests},
+    subject::{Programs, Run, Subject, USERS, requests},
 };
 
-const SPAN: Duration = Duration::from_millis(1_500);
+const SPAN: Duration = Duration::from_millis(1_200);
 /// Of these the plot is made.
 const PLOTTED: usize = 64;
 const MODES: [Mode; 2] = [Mode::Held, Mode::GoingOn];
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     case(1, 1, ""),
     case(1, 64, "≥ 0.50, goal 0.60"),
     case(1, 1_024, "≥ 0.55, goal 0.70"),
+    case(10, 1, ""),
     case(10, 64, "≥ 0.40, goal 0.50"),
     case(10, 1_024, ""),
     case(1_000, 1, ""),
     case(1_000, 64, ""),
+    case(1_000, 1_024, ""),
 ];
 
 /// What becomes of deliveries meanwhile.
@@ -60,38 +62,30 @@ const fn case(recipients: usize, connections: usize, goal: &'static str) -> Case
     }
 }
 
-/// What the rounds of a case came to: of the bare server, and of each program.
+/// What the rounds of a case came to: of the bare server, and of each program in each mode.
 struct Rounds {
     bare: Vec<Load>,
-    ours: Vec<Vec<Load>>,
+    ours: [Vec<Vec<Load>>; 2],
 }
 
-pub(crate) fn measure(programs: &Programs, report: &mut Report) {
-    let mut plot: Vec<Series> = Vec::new();
-    for mode in MODES {
-        let mut points = Vec::new();
-        for case in &CASES {
-            let rounds = run(programs, mode, case);
-            for (place, ours) in rounds.ours.iter().enumerate() {
-                tell(
-                    report,
-                    mode,
-                    case,
-                    Programs::name(place),
-                    ours,
-                    &rounds.bare,
-                );
+pub(crate) fn measure(run: &Run, report: &mut Report) {
+    let mut plot = MODES.map(|mode| Series {
+        name: mode.name().into(),
+        points: Vec::new(),
+    });
+    for case in &CASES {
+        let rounds = rounds(&run.programs, case);
+        for ((mode, ours), series) in MODES.into_iter().zip(&rounds.ours).zip(&mut plot) {
+            for (place, ours) in ours.iter().enumerate() {
+                let name = Programs::name(place);
+                tell(report, mode, case, name, ours, &rounds.bare);
             }
             if case.connections == PLOTTED
-                && let Some(ours) = rounds.ours.first()
+                && let Some(ours) = ours.first()
             {
-                points.push((case.recipients as f64, rate(ours)));
+                series.points.push((case.recipients as f64, rate(ours)));
             }
         }
-        plot.push(Series {
-            name: mode.name().into(),
-            points,
-        });
     }
     report.plot(
         "accept",
@@ -101,22 +95,26 @@ pub(crate) fn measure(programs: &Programs, report: &mut Report) {
     );
 }
 
-fn run(programs: &Programs, mode: Mode, case: &Case) -> Rounds {
+/// By turns, the modes too, so that they share what they are compared with.
+fn rounds(programs: &Programs, case: &Case) -> Rounds {
     let requests = requests(case.recipients);
     let server = BareServer::start();
+    let none = || programs.iter().map(|_| Vec::new()).collect();
     let mut rounds = Rounds {
         bare: Vec::new(),
-        ours: programs.iter().map(|_| Vec::new()).collect(),
+        ours: [none(), none()],
     };
     for _ in 0..ROUNDS {
         let bare = closed(server.address, case.connections, &requests, SPAN);
         rounds.bare.push(bare);
-        for (program, ours) in programs.iter().zip(&mut rounds.ours) {
-            let subject = start(program, mode);
-            let address = subject.server.address();
-            let load = closed(address, case.connections, &requests, SPAN);
-            assert_eq!(load.refused, 0, "{}", subject.server.process.tail());
-            ours.push(load);
+        for (mode, ours) in MODES.into_iter().zip(&mut rounds.ours) {
+            for (program, ours) in programs.iter().zip(ours) {
+                let subject = start(program, mode);
+                let address = subject.server.address();
+                let load = closed(address, case.connections, &requests, SPAN);
+                assert_eq!(load.refused, 0, "{}", subject.server.process.tail());
+                ours.push(load);
+            }
         }
     }
     rounds

@@ -13,7 +13,7 @@ use tests::harness::Alert;
 use crate::{
     load::{Load, Receiver, micros, open, post_request, times},
     report::{Report, spread},
-    subject::{Programs, Subject},
+    subject::{Programs, Run, Subject, paced},
 };
 
 /// Alerts a second, and for how long.
@@ -23,12 +23,12 @@ const CONNECTIONS: usize = 256;
 /// Each is sent to once in two seconds at most: half of the default pace.
 const DESTINATIONS: usize = 20_000;
 
-pub(crate) fn measure(programs: &Programs, report: &mut Report) {
+pub(crate) fn measure(run: &Run, report: &mut Report) {
     let receiver = Receiver::start();
     for (rate, seconds) in RATES {
         let span = Duration::from_secs(seconds);
         let mut plots = Vec::new();
-        let (_, bare) = run(&receiver, rate, span, |begins| {
+        let (_, bare) = post(&receiver, rate, span, |begins| {
             open(
                 receiver.address(),
                 CONNECTIONS,
@@ -50,9 +50,9 @@ pub(crate) fn measure(programs: &Programs, report: &mut Report) {
             bare.value_at_quantile(0.5) as f64,
         );
         plots.push(("straight to the receiver".to_owned(), bare));
-        for (place, program) in programs.iter().enumerate() {
+        for (place, program) in run.programs.iter().enumerate() {
             let name = Programs::name(place);
-            let (load, received) = through(program, &receiver, rate, span);
+            let (load, received) = through(program, &receiver, DESTINATIONS, rate, span);
             report.row(
                 &format!("{path}{name}, posted → received: p50, p99, p99.9, max"),
                 &spread(&received),
@@ -80,26 +80,29 @@ fn goal(rate: f64) -> &'static str {
     }
 }
 
-fn through(
+/// Posts through the program at the default pace, to each of so many destinations in turn;
+/// answers the load, and how long messages took to the receiver.
+pub(super) fn through(
     program: &Path,
     receiver: &Receiver,
+    destinations: usize,
     rate: f64,
     span: Duration,
 ) -> (Load, Histogram<u64>) {
     let url = format!("http://{}", receiver.address());
-    let subject = Subject::start(program, DESTINATIONS, |options| {
-        options.with("--slack-url", &url).with("--slack-pace", "1")
+    let subject = Subject::start(program, destinations, |options| {
+        paced(options).with("--slack-url", &url)
     });
     let address = subject.server.address();
-    run(receiver, rate, span, |begins| {
+    post(receiver, rate, span, |begins| {
         open(
             address,
             CONNECTIONS,
             rate,
             span,
-            |number| {
+            move |number| {
                 let alert = Alert {
-                    targets: vec![format!("@user{}", number * 7919 % DESTINATIONS + 1)],
+                    targets: vec![format!("@user{}", number * 7919 % destinations + 1)],
                     severity: "normal",
                     message: format!("alert #{number} "),
                 };
@@ -111,7 +114,7 @@ fn through(
 }
 
 /// Runs a load and answers how long each of its messages took to the receiver.
-fn run(
+fn post(
     receiver: &Receiver,
     rate: f64,
     span: Duration,

@@ -1,34 +1,104 @@
 //! What is measured. A new scenario is a file and a line here.
 
 mod accept;
+mod fan_out;
 mod footprint;
+mod growth;
+mod isolation;
 mod latency;
+mod pace;
+mod slow;
+mod storm;
 mod whole_path;
 
-use crate::{report::Report, subject::Programs};
+use crate::{report::Report, subject::Run};
 
-/// Measures the programs by turns and reports.
-type Scenario = fn(&Programs, &mut Report);
+/// Something that is measured.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// What it says, in a line.
+    pub(crate) what: &'static str,
+    /// Measures the programs by turns and reports.
+    pub(crate) measure: fn(&Run, &mut Report),
+    /// Whether it is measured only where it is named: it takes minutes.
+    pub(crate) is_on_request: bool,
+}
 
-/// The name, what it says in a line, and the scenario.
-pub(crate) const ALL: [(&str, &str, Scenario); 4] = [
-    (
+/// All of them, in the order in which they are measured.
+pub(crate) const ALL: [Scenario; 10] = [
+    always(
         "footprint",
         "size, start, and doing nothing",
         footprint::measure,
     ),
-    ("accept", "alerts answered 200 a second", accept::measure),
-    (
+    always("accept", "alerts answered 200 a second", accept::measure),
+    always(
         "whole_path",
         "alerts posted, stored, sent and settled",
         whole_path::measure,
     ),
-    (
+    always(
         "latency",
         "from when an alert should be posted to its message",
         latency::measure,
+    ),
+    always(
+        "pace",
+        "the default pace over 50,000 destinations",
+        pace::measure,
+    ),
+    always(
+        "slow",
+        "2,000 destinations that take 100 ms to answer",
+        slow::measure,
+    ),
+    always(
+        "storm",
+        "5,000 alerts to one channel at the default pace",
+        storm::measure,
+    ),
+    always(
+        "fan_out",
+        "100,000 users, and an alert to all of them",
+        fan_out::measure,
+    ),
+    always(
+        "growth",
+        "what users and a backlog add to the cost of an alert",
+        growth::measure,
+    ),
+    on_request(
+        "isolation",
+        "what destinations in trouble do to others; 5 minutes",
+        isolation::measure,
     ),
 ];
 
 /// How often each is measured, by turns with the others.
 const ROUNDS: usize = 5;
+
+const fn always(
+    name: &'static str,
+    what: &'static str,
+    measure: fn(&Run, &mut Report),
+) -> Scenario {
+    Scenario {
+        name,
+        what,
+        measure,
+        is_on_request: false,
+    }
+}
+
+const fn on_request(
+    name: &'static str,
+    what: &'static str,
+    measure: fn(&Run, &mut Report),
+) -> Scenario {
+    Scenario {
+        name,
+        what,
+        measure,
+        is_on_request: true,
+    }
+}

@@ -19,7 +19,7 @@ use crate::{
     clock::Meter,
     load::closed,
     report::Report,
-    subject::{Programs, Subject, USERS, requests},
+    subject::{Programs, Run, Subject, USERS, requests},
 };
 
 const SPAN: Duration = Duration::from_secs(3);
@@ -37,14 +37,14 @@ struct Round {
     peak_mib: f64,
 }
 
-pub(crate) fn measure(programs: &Programs, report: &mut Report) {
+pub(crate) fn measure(run: &Run, report: &mut Report) {
     for recipients in [1, 10] {
         let requests = requests(recipients);
         let mut limits = Vec::new();
-        let mut rounds: Vec<Vec<Round>> = programs.iter().map(|_| Vec::new()).collect();
+        let mut rounds: Vec<Vec<Round>> = run.programs.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
             limits.push(limit(recipients, &requests));
-            for (program, rounds) in programs.iter().zip(&mut rounds) {
+            for (program, rounds) in run.programs.iter().zip(&mut rounds) {
                 rounds.push(round(program, recipients, &requests));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -9,10 +10,13 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tests::{
-    figures::{Times, median, row},
-    harness::{
-        Alert, Connection, Directory, Mockup, Outcome, Scratch, ServerOptions, post, wait_for,
-    },
+    figures::{Times, median},
+    harness::{Alert, Connection, Mockup, Outcome, post, wait_for},
+};
+
+use crate::{
+    report::Report,
+    subject::{Programs, Run, Subject, paced},
 };
 
 const DESTINATIONS: usize = 200;
@@ -26,23 +30,29 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const PAIRS: usize = 9;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) fn measure() {
-    let (mut well, mut troubled) = (Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
-        // By turns, so that a machine that gets slower favours neither.
-        if pair % 2 == 0 {
-            well.push(run(&json!({})));
-            troubled.push(run(&faults()));
-        } else {
-            troubled.push(run(&faults()));
-            well.push(run(&json!({})));
+pub(crate) fn measure(run: &Run, report: &mut Report) {
+    for (place, program) in run.programs.iter().enumerate() {
+        let (mut well, mut troubled) = (Vec::new(), Vec::new());
+        for pair in 0..PAIRS {
+            // By turns, so that a machine that gets slower favours neither.
+            if pair % 2 == 0 {
+                well.push(times(program, &json!({})));
+                troubled.push(times(program, &faults()));
+            } else {
+                troubled.push(times(program, &faults()));
+                well.push(times(program, &json!({})));
+            }
         }
+        tell(report, Programs::name(place), &well, &troubled);
     }
-    let (alone, beside) = (median_p99(&well), median_p99(&troubled));
+}
+
+fn tell(report: &mut Report, name: &str, well: &[Vec<Duration>], troubled: &[Vec<Duration>]) {
+    let (alone, beside) = (median_p99(well), median_p99(troubled));
     let (all_alone, all_beside) = (together(well).p99_ms(), together(troubled).p99_ms());
-    row(
+    report.row(
         &format!(
-            "{} destinations beside {IN_TROUBLE} dead, {IN_TROUBLE} slow (10 s) and {IN_TROUBLE} limited ones: p99 posted → received without and with them, medians of {PAIRS}; of all runs together",
+            "{} destinations beside {IN_TROUBLE} dead, {IN_TROUBLE} slow (10 s) and {IN_TROUBLE} limited ones{name}: p99 posted → received without and with them, medians of {PAIRS}; of all runs together",
             DESTINATIONS - 3 * IN_TROUBLE
         ),
         &format!(
@@ -51,6 +61,7 @@ pub(crate) fn measure() {
             all_beside / all_alone
         ),
         "ratio ≤ 1.1",
+        beside / alone,
     );
 }
 
@@ -59,8 +70,8 @@ fn median_p99(runs: &[Vec<Duration>]) -> f64 {
     median(runs.iter().map(p99).collect())
 }
 
-fn together(runs: Vec<Vec<Duration>>) -> Times {
-    runs.into_iter().flatten().collect()
+fn together(runs: &[Vec<Duration>]) -> Times {
+    runs.iter().flatten().copied().collect()
 }
 
 fn faults() -> Value {
@@ -76,14 +87,10 @@ fn faults() -> Value {
 }
 
 /// The times of those that are well.
-fn run(faults: &Value) -> Vec<Duration> {
-    let scratch = Scratch::new("measure");
-    let mockup = Mockup::start(&scratch);
-    mockup.set_faults(faults);
-    let options = ServerOptions::new(&scratch.join("data"), &mockup).with("--slack-pace", "1");
-    let server = options.start();
-    Directory::of_users(DESTINATIONS).import(&server);
-    let mut client = Connection::open(server.address()).expect("a server");
+fn times(program: &Path, faults: &Value) -> Vec<Duration> {
+    let subject = Subject::start(program, DESTINATIONS, paced);
+    subject.mockup.set_faults(faults);
+    let mut client = Connection::open(subject.server.address()).expect("a server");
     let mut posted = HashMap::new();
     let begun = Instant::now();
     for number in 0..ALERTS {
@@ -102,24 +109,25 @@ fn run(faults: &Value) -> Vec<Duration> {
             Outcome::Accepted { .. }
         ));
     }
-    let received = wait_for("those that are well", PATIENCE, || {
-        let messages = mockup.messages();
-        let received: HashMap<_, Timestamp> = messages
-            .iter()
-            .filter(|message| posted.contains_key(&message.text))
-            .map(|message| {
-                (
-                    message.text.clone(),
-                    message.received_at.parse().expect("a time"),
-                )
-            })
-            .collect();
-        (received.len() == posted.len()).then_some(received)
-    });
     // The slow ones are not waited for.
-    drop(server);
+    let received = arrivals(&posted, &subject.mockup);
     posted
         .iter()
         .map(|(text, at)| received[text].duration_since(*at).unsigned_abs())
         .collect()
+}
+
+/// When each of those texts arrived, once all have.
+fn arrivals(posted: &HashMap<String, Timestamp>, mockup: &Mockup) -> HashMap<String, Timestamp> {
+    wait_for("those that are well", PATIENCE, || {
+        let messages = mockup.messages().into_iter();
+        let received: HashMap<_, Timestamp> = messages
+            .filter(|message| posted.contains_key(&message.text))
+            .map(|message| {
+                let at = message.received_at.parse().expect("a time");
+                (message.text, at)
+            })
+            .collect();
+        (received.len() == posted.len()).then_some(received)
+    })
 }

@@ -42,6 +42,8 @@
 
 pub mod dispatcher;
 pub mod engine;
+#[cfg(test)]
+mod fixtures;
 
 pub use dispatcher::{Dispatcher, Inspector, Limits, NobodyDelivers, Outside};
 pub use engine::{Engine, EngineSettings};

@@ -9,7 +9,7 @@ impl Clock for TokioClock {
         let mono = self.0.elapsed();
         Now {
             mono,
-            utc: UtcMillis(1_800_000_000_000).plus(mono),
+            utc: UtcMillis(fixtures::START).plus(mono),
         }
     }
 }
@@ -329,29 +329,6 @@ pub(super) fn lease(sequence: u64, address: &str) -> Lease {
 }
 
 pub(super) fn lease_of(kind: ChannelKind, sequence: u64, address: &str, message: &str) -> Lease {
-    Lease {
-        position: Position {
-            sequence,
-            ordinal: 0,
-        },
-        alert: Arc::new(Alert {
-            id: AlertId::generate(),
-            caller: None,
-            gtid: Gtid::random(),
-            severity: Severity::Normal,
-            message: message.into(),
-            verbatim: false,
-            targets: Box::default(),
-            accepted_at: UtcMillis(1_800_000_000_000),
-        }),
-        accepted_as: None,
-        destination: Arc::new(Destination::new(kind, "", address)),
-        credential: Arc::new(Credential {
-            id: CredentialId(1),
-            secret: Secret::new("first"),
-        }),
-        recipients: Recipients::new(),
-        progress: Progress::default(),
-        digest: None,
-    }
+    let destination = Destination::new(kind, "", address);
+    fixtures::lease(sequence, Severity::Normal, message, destination)
 }

@@ -16,8 +16,8 @@ use std::{
 
 use async_trait::async_trait;
 use common::{
-    Alert, AlertId, ChannelKind, Credential, CredentialId, Destination, DestinationId, Gtid, Now,
-    Recipients, Secret, Severity, UtcMillis,
+    ChannelKind, Credential, CredentialId, Destination, DestinationId, Now, Secret, Severity,
+    UtcMillis,
     status::{BreakerOf, DestinationState, StatusFilter},
 };
 use tokio::{
@@ -28,9 +28,10 @@ use tokio::{
 
 use super::*;
 use crate::{
+    application::fixtures,
     domain::{
-        Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal,
-        Settlement, Unfolded,
+        Answer, AttemptResult, Fault, Lease, LeaseKey, Outcome, Position, Refusal, Settlement,
+        Unfolded,
     },
     ports::{Message, Pace, ParkedLane, Text, TextLimit},
 };

@@ -15,20 +15,19 @@ mod warnings;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use common::{
-    Alert, AlertId, ChannelKind, Credential, CredentialId, Destination, DestinationId, Gtid, Now,
-    Recipients, Secret, Severity, UtcMillis,
+    Alert, ChannelKind, Credential, CredentialId, Destination, DestinationId, Now, Secret,
+    Severity, UtcMillis,
 };
 
 use super::{held::Held, lane::Lane, *};
 use crate::{
+    application::fixtures::{self, START},
     domain::{
         Answer, Fault, Lease, LeaseKey, Outcome, Position, Progress, Refusal, Settlement, Unfolded,
         Wait,
     },
     ports::{Pace, ParkedLane, TextLimit},
 };
-
-const START: i64 = 1_800_000_000_000;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -61,31 +60,8 @@ fn destination(name: &str) -> DestinationId {
 }
 
 fn lease(sequence: u64, severity: Severity, to: &str) -> Lease {
-    Lease {
-        position: Position {
-            sequence,
-            ordinal: 0,
-        },
-        alert: Arc::new(Alert {
-            id: AlertId::generate(),
-            caller: None,
-            gtid: Gtid::random(),
-            severity,
-            message: "node1 down".into(),
-            verbatim: false,
-            targets: Box::default(),
-            accepted_at: UtcMillis(START),
-        }),
-        accepted_as: None,
-        destination: Arc::new(Destination::new(ChannelKind::SLACK, "", to)),
-        credential: Arc::new(Credential {
-            id: CredentialId(1),
-            secret: Secret::new("token"),
-        }),
-        recipients: Recipients::new(),
-        progress: Progress::default(),
-        digest: None,
-    }
+    let destination = Destination::new(ChannelKind::SLACK, "", to);
+    fixtures::lease(sequence, severity, "node1 down", destination)
 }
 
 /// A lease to a host of its own.

@@ -9,7 +9,7 @@
 # make chaos    producers, consumers, brokers and database killed at random for MINUTES=10
 # make simulate DELIVERIES=1000000 SEED=7   the delivery engine in a world that fails
 # make mutants  the engine broken by hand, one way at a time: who notices
-# make bench    the figures beside this machine's limits; ONLY="accept latency", COMPARE=REVISION
+# make bench    the figures beside this machine's limits; ONLY="accept latency", COMPARE=REVISION, DELIVERIES=1000000
 # make crowd    CONNECTIONS=10000 idle and slow connections held: what they do to the rest
 # make services  a Kafka and a PostgreSQL that run on, without containers; prints where
 # make services-stop  ends those; their data stays in target/services

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Measures the scenarios in $1 (all where it is empty), and by turns with them the revision
-# $2, which it builds, where one is given. $3 deliveries wait, or are in the history, where
-# much is to.
+# $2, which it builds, where one is given. $3 deliveries wait where many are to.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}

@@ -25,8 +25,7 @@ use subject::{Programs, Run};
 
 const USAGE: &str = "bench [--against PROGRAM] [--deliveries COUNT] [SCENARIO...]
 Measures the program that ERROR_NOTIFIER_BIN names, else one built now, and PROGRAM by
-turns with it. COUNT deliveries wait, or are in the history, where much is to; 1000000
-where it is not said. All scenarios where none is named, but for those with a star:";
+turns with it. COUNT deliveries wait where many are to; 1000000 where it is not said. All scenarios where none is named, but for those with a star:";
 /// Where the command line names no other.
 const DELIVERIES: usize = 1_000_000;
 const MOST_DELIVERIES: usize = 100_000_000;

@@ -15,7 +15,7 @@ use crate::load::post_request;
 /// What a run of the scenarios is given.
 pub(crate) struct Run {
     pub(crate) programs: Programs,
-    /// So many deliveries wait, or are in the history, where much is to.
+    /// So many deliveries wait where many are to.
     pub(crate) deliveries: usize,
 }
 

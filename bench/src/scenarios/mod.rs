@@ -26,58 +26,60 @@ pub(crate) struct Scenario {
 
 /// All of them, in the order in which they are measured.
 pub(crate) const ALL: [Scenario; 10] = [
-    always(
+    scenario(
         "footprint",
         "size, start, and doing nothing",
         footprint::measure,
     ),
-    always("accept", "alerts answered 200 a second", accept::measure),
-    always(
+    scenario("accept", "alerts answered 200 a second", accept::measure),
+    scenario(
         "whole_path",
         "alerts posted, stored, sent and settled",
         whole_path::measure,
     ),
-    always(
+    scenario(
         "latency",
         "from when an alert should be posted to its message",
         latency::measure,
     ),
-    always(
+    scenario(
         "pace",
         "the default pace over 50,000 destinations",
         pace::measure,
     ),
-    always(
+    scenario(
         "slow",
         "2,000 destinations that take 100 ms to answer",
         slow::measure,
     ),
-    always(
+    scenario(
         "storm",
         "5,000 alerts to one channel at the default pace",
         storm::measure,
     ),
-    always(
+    scenario(
         "fan_out",
         "100,000 users, and an alert to all of them",
         fan_out::measure,
     ),
-    always(
+    scenario(
         "growth",
         "what users and a backlog add to the cost of an alert",
         growth::measure,
     ),
-    on_request(
+    scenario(
         "isolation",
         "what destinations in trouble do to others; 5 minutes",
         isolation::measure,
-    ),
+    )
+    .on_request(),
 ];
 
 /// How often each is measured, by turns with the others.
 const ROUNDS: usize = 5;
 
-const fn always(
+/// One that is measured where none is named.
+const fn scenario(
     name: &'static str,
     what: &'static str,
     measure: fn(&Run, &mut Report),
@@ -90,15 +92,11 @@ const fn always(
     }
 }
 
-const fn on_request(
-    name: &'static str,
-    what: &'static str,
-    measure: fn(&Run, &mut Report),
-) -> Scenario {
-    Scenario {
-        name,
-        what,
-        measure,
-        is_on_request: true,
+impl Scenario {
+    const fn on_request(self) -> Self {
+        Self {
+            is_on_request: true,
+            ..self
+        }
     }
 }

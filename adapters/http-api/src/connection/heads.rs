@@ -72,22 +72,30 @@ impl Heads {
             self.framing.passed(passed);
             return Ok(passed);
         }
-        for (at, &byte) in bytes.iter().enumerate() {
-            let before = std::mem::replace(&mut self.before, byte);
-            match byte {
-                b'\n' if before != b'\r' => return Err(LoneLineFeed),
-                b'\n' if self.line => self.line = false,
-                // Empty lines before a request are passed over.
-                b'\n' if !self.head => {}
-                b'\n' => {
-                    self.head = false;
-                    return Ok(at + 1);
-                }
-                b'\r' => {}
-                _ => (self.line, self.head) = (true, true),
+        let mut from = 0;
+        while let Some(length) = memchr::memchr(b'\n', &bytes[from..]) {
+            let end = from + length;
+            self.read(&bytes[from..end]);
+            if std::mem::replace(&mut self.before, b'\n') != b'\r' {
+                return Err(LoneLineFeed);
+            }
+            from = end + 1;
+            let line_was_empty = !std::mem::take(&mut self.line);
+            // Empty lines before a request are passed over.
+            if line_was_empty && std::mem::take(&mut self.head) {
+                return Ok(from);
             }
         }
+        self.read(&bytes[from..]);
         Ok(bytes.len())
+    }
+
+    /// Reads a part of a line, without the line feed at its end.
+    fn read(&mut self, part: &[u8]) {
+        self.before = part.last().copied().unwrap_or(self.before);
+        if part.iter().any(|byte| *byte != b'\r') {
+            (self.line, self.head) = (true, true);
+        }
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) struct Host {
     in_flight: usize,
     /// Those of them that belong to tails.
     tails_in_flight: usize,
-    /// Lanes in line for it.
-    pub(super) in_line: usize,
+    /// How many lanes stand in each of its lines, by [`Rank::line`].
+    pub(super) standing: [u32; 6],
     /// The lanes in line, by severity code, each with the stamp of its entry.
     pub(super) lines: [VecDeque<(DestinationId, u64)>; 6],
     /// Whether it stands in the ring of each severity.
@@ -121,6 +121,19 @@ impl Host {
             .map_or(BreakerState::Closed, |breaker| breaker.state())
     }
 
+    /// Lanes in line for it.
+    pub(super) fn in_line(&self) -> usize {
+        self.standing.iter().map(|lanes| *lanes as usize).sum()
+    }
+
+    /// Lanes in line that a further one of that rank goes behind.
+    pub(super) fn in_line_before(&self, rank: Rank) -> usize {
+        let before = Rank::by_urgency().take_while(|other| !other.goes_behind(rank));
+        before
+            .map(|other| self.standing[other.line()] as usize)
+            .sum()
+    }
+
     /// A request begins.
     pub(super) fn begin(&mut self, is_tail: bool) {
         self.in_flight += 1;
@@ -160,7 +173,7 @@ impl Host {
     /// Whether its breaker lets a probe through, and nobody is in line for it.
     pub(super) fn lacks_a_probe(&self) -> bool {
         let admits = self.breaker().is_some_and(Breaker::admits);
-        admits && !self.is_closed() && self.in_line == 0
+        admits && !self.is_closed() && self.in_line() == 0
     }
 
     /// For how long since then nothing could be tried.

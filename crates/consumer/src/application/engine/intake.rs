@@ -15,6 +15,7 @@ use super::{
     lane::Lane,
     pace::Bucket,
     parking::Fetch,
+    schedule::Rank,
     settings::EngineSettings,
 };
 use crate::{
@@ -25,6 +26,10 @@ use crate::{
 /// Deliveries that a lane draws for a digest however full memory is: they leave it
 /// at once.
 const DRAWN_WHEN_FULL: usize = 32;
+
+/// Deliveries fetched at once for a lane while memory is full of others: a fetch of
+/// several costs hardly more than one of a single delivery.
+const FETCHED_WHEN_FULL: usize = 16;
 
 impl Engine {
     pub(super) fn restore_parked(&mut self, lanes: &[ParkedLane]) {
@@ -57,10 +62,9 @@ impl Engine {
             lane.cut(now.mono + self.settings.high_cut);
         }
         if must_park(lane, &lease, full, &self.settings) {
-            lane.parking
-                .get_or_insert_default()
-                .shelf_mut(severity)
-                .park();
+            let shelf = lane.parking.get_or_insert_default().shelf_mut(severity);
+            shelf.hurries |= !rank(&lease).is_tail;
+            shelf.park();
             self.parked += 1;
             let age = self.clock.age(lease.counts_from(), now);
             let held = Held::new(lease, now, age, &self.settings);
@@ -74,20 +78,21 @@ impl Engine {
     }
 
     /// Whether a delivery just received goes to disk and its lane is not even made:
-    /// it sleeps already, or memory is full and the lane would only stand and wait.
+    /// it sleeps already, or memory is full, and the lane would only stand and wait.
     fn sleeps(&mut self, lease: &Lease) -> bool {
         let id = lease.destination.id;
         if lease.progress.attempts > 0 || lease.digest.is_some() {
             return false;
         }
-        if self.dormant.contains(id) {
+        let sleeps = self.dormant.contains(id);
+        if sleeps && (rank(lease).is_tail || !self.caught_up || self.fetches.are_many()) {
             return true;
         }
-        if !self.is_full() || self.lanes.get(id).is_some() {
+        if !sleeps && (!self.is_full() || self.lanes.get(id).is_some()) {
             return false;
         }
         let host = self.schedule.hosts.enter(&lease.destination);
-        let congested = self.schedule.is_congested(host);
+        let congested = self.schedule.is_congested_for(host, rank(lease));
         self.schedule.hosts.leave(host);
         congested || self.credentials.opens_at(lease.credential.id).is_some()
     }
@@ -374,13 +379,16 @@ impl Engine {
         if must_stay {
             return None;
         }
+        let waiting = leases.iter().map(|lease| lease.position);
+        let severity = first.alert.severity;
+        let rank = Rank::of(severity, waiting).hurried(lane.hurries(severity));
         let host = self.schedule.hosts.enter(&first.destination);
         let is_probe = self
             .schedule
             .hosts
             .get(host)
             .is_some_and(Host::lacks_a_probe);
-        if (self.schedule.is_congested(host) && !is_probe)
+        if (self.schedule.is_congested_for(host, rank) && !is_probe)
             || self.credentials.opens_at(first.credential.id).is_some()
         {
             return Some(host);
@@ -415,18 +423,16 @@ impl Engine {
 
     pub(super) fn next_fetch(&mut self) -> Option<Action> {
         let request = self.fetches.next(self.outbox.recorded_so_far())?;
-        let memory = self
-            .settings
-            .memory_leases
-            .saturating_sub(self.held + self.fetches.expected());
+        let memory = self.settings.memory_leases.saturating_sub(self.taken());
+        let full = self.is_full();
         let lane = self.lanes.make(request.destination);
         let room = match lane.folding.preparing {
             Preparing::Drawing => Self::room_to_draw(lane).min(memory.max(DRAWN_WHEN_FULL)),
-            _ => self
-                .settings
-                .lane_leases
-                .saturating_sub(lane.held())
-                .min(memory),
+            _ => {
+                let lane_has = self.settings.lane_leases.saturating_sub(lane.held());
+                let most = if full { FETCHED_WHEN_FULL } else { lane_has };
+                lane_has.min(most).min(memory)
+            }
         };
         let room = room.max(1);
         let shelf = lane
@@ -442,6 +448,11 @@ impl Engine {
             room,
         })
     }
+}
+
+/// With what the lane of a delivery just received would line up for it alone.
+fn rank(lease: &Lease) -> Rank {
+    Rank::of(lease.alert.severity, [lease.position])
 }
 
 /// Whether a delivery just received goes to disk.

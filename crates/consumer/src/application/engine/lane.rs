@@ -293,12 +293,16 @@ impl Lane {
     pub(super) fn rank(&self) -> Rank {
         let severity = self.urgency();
         let queue = &self.queues[usize::from(severity.code())];
-        // Whoever stands behind a tail in its own lane hurries it along.
         let ends = [queue.front(), queue.back()];
-        Rank::of(
-            severity,
-            ends.into_iter().flatten().map(|held| held.lease.position),
-        )
+        let waiting = ends.into_iter().flatten().map(|held| held.lease.position);
+        Rank::of(severity, waiting).hurried(self.hurries(severity))
+    }
+
+    /// Whether one of that severity on disk, behind a tail of the same lane, hurries it
+    /// along, as one in memory does.
+    pub(super) fn hurries(&self, severity: Severity) -> bool {
+        let parking = self.parking.as_ref();
+        parking.is_some_and(|parking| parking.hurries(severity))
     }
 
     /// Takes out the delivery that goes next: the rest of one sent in part, else

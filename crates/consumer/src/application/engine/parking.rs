@@ -39,6 +39,8 @@ pub(super) struct Shelf {
     /// The last one fetched.
     pub(super) cursor: Option<Position>,
     pub(super) fetch: Fetch,
+    /// One of them is not of a tail, and hurries along those before it.
+    pub(super) hurries: bool,
 }
 
 /// Whether a fetch is on its way.
@@ -57,6 +59,11 @@ impl Parking {
     /// How many of that severity are on disk alone.
     pub(super) fn count_of(&self, severity: Severity) -> u64 {
         self.shelf(severity).map_or(0, |shelf| shelf.count)
+    }
+
+    /// Whether one of that severity on disk is in a hurry.
+    pub(super) fn hurries(&self, severity: Severity) -> bool {
+        self.shelf(severity).is_some_and(|shelf| shelf.hurries)
     }
 
     pub(super) fn shelf(&self, severity: Severity) -> Option<&Shelf> {
@@ -185,6 +192,7 @@ impl Shelf {
         }
         let fewer = self.count.saturating_sub(left);
         self.count = left;
+        self.hurries &= left > 0;
         fewer
     }
 }

@@ -41,14 +41,25 @@ impl Rank {
         Self { severity, is_tail }
     }
 
+    /// The rank of a lane in which something is in a hurry: no tail then.
+    pub(super) fn hurried(self, is_in_a_hurry: bool) -> Self {
+        let is_tail = self.is_tail && !is_in_a_hurry;
+        Self { is_tail, ..self }
+    }
+
+    /// Whether it is served only when lanes of that other rank have had their turns.
+    pub(super) fn goes_behind(self, other: Self) -> bool {
+        self.line() < other.line()
+    }
+
     /// All ranks, in the order in which they are served.
-    fn by_urgency() -> impl Iterator<Item = Self> {
+    pub(super) fn by_urgency() -> impl Iterator<Item = Self> {
         let severities = Severity::BY_URGENCY.into_iter();
         severities.flat_map(|severity| [false, true].map(|is_tail| Self { severity, is_tail }))
     }
 
     /// The number of its line.
-    fn line(self) -> usize {
+    pub(super) fn line(self) -> usize {
         usize::from(self.severity.code()) * 2 + usize::from(!self.is_tail)
     }
 }
@@ -109,12 +120,21 @@ impl Schedule {
             .is_none_or(|host| host.has_room(self.most_a_host))
     }
 
-    /// Whether a further lane of that host would only stand and wait: its breaker
-    /// is not closed, or its line is as long as it may have requests in flight.
+    /// Whether a further lane of that host would only stand and wait, whatever its
+    /// rank: its breaker is not closed, or its lines are as long as it may have
+    /// requests in flight.
     pub(super) fn is_congested(&self, host: HostId) -> bool {
         self.hosts
             .get(host)
-            .is_some_and(|host| !host.is_closed() || host.in_line >= self.most_a_host)
+            .is_some_and(|host| !host.is_closed() || host.in_line() >= self.most_a_host)
+    }
+
+    /// Whether a further lane of that rank would: those in line that it goes before
+    /// do not keep it waiting.
+    pub(super) fn is_congested_for(&self, host: HostId, rank: Rank) -> bool {
+        self.hosts
+            .get(host)
+            .is_some_and(|host| !host.is_closed() || host.in_line_before(rank) >= self.most_a_host)
     }
 
     /// Puts a lane in line; it keeps its place where it stands there already.
@@ -135,7 +155,7 @@ impl Schedule {
         self.next_stamp += 1;
         *place = Place::InLine(host_id, rank, self.next_stamp);
         self.moving -= moving(host, self.most_a_host);
-        host.in_line += 1;
+        host.standing[rank.line()] += 1;
         self.moving += moving(host, self.most_a_host);
         host.lines[rank.line()].push_back((id, self.next_stamp));
         self.join(host_id);
@@ -153,13 +173,14 @@ impl Schedule {
 
     /// Takes a lane out of wherever it waits.
     pub(super) fn leave(&mut self, place: &mut Place) {
-        if let Place::InLine(host, ..) = place
+        if let Place::InLine(host, rank, _) = place
             && let Some(host) = self.hosts.get_mut(*host)
         {
             self.moving -= moving(host, self.most_a_host);
-            host.in_line = host.in_line.saturating_sub(1);
+            let standing = &mut host.standing[rank.line()];
+            *standing = standing.saturating_sub(1);
             self.moving += moving(host, self.most_a_host);
-            if host.in_line == 0 {
+            if host.in_line() == 0 {
                 // Only entries that no longer count are left.
                 host.lines.iter_mut().for_each(VecDeque::clear);
             }
@@ -286,7 +307,7 @@ impl Schedule {
 /// How many of a host's lanes in line sending will soon come to.
 fn moving(host: &Host, most: usize) -> usize {
     if host.is_closed() {
-        host.in_line.min(most)
+        host.in_line().min(most)
     } else {
         0
     }
@@ -486,6 +507,30 @@ mod tests {
         lanes.end(1);
         assert_eq!(lanes.begin(), Some(3));
         assert_eq!(lanes.begin(), None);
+    }
+
+    #[test]
+    fn a_host_is_congested_for_those_alone_who_go_behind_its_lines() {
+        let mut lanes = Lanes::with(2);
+        lanes.line_up_at(1, Severity::Normal, FIRST);
+        lanes.line_up_at(2, Severity::Normal, FIRST);
+        let host = lanes.host(1);
+        let congested = |lanes: &Lanes| {
+            let ranks =
+                Rank::by_urgency().filter(|rank| lanes.schedule.is_congested_for(host, *rank));
+            ranks
+                .map(|rank| (rank.severity, rank.is_tail))
+                .collect::<Vec<_>>()
+        };
+        let from_normal_tails_on = [
+            (Severity::Normal, true),
+            (Severity::Low, false),
+            (Severity::Low, true),
+        ];
+        assert_eq!(congested(&lanes), from_normal_tails_on);
+        assert!(lanes.schedule.is_congested(host));
+        lanes.take_turn();
+        assert_eq!(congested(&lanes), []);
     }
 
     #[test]

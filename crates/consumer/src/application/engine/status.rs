@@ -232,7 +232,7 @@ impl Engine {
             let host = self.schedule.hosts.get(*id)?;
             let of = BreakerOf::Host(host.name().into());
             Some(BreakerStatus {
-                waiting: host.in_line,
+                waiting: host.in_line(),
                 ..breaker_status(of, host.breaker()?, now)
             })
         });

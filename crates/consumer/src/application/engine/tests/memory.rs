@@ -232,9 +232,10 @@ fn tail(ordinal: u32) -> Lease {
 
 #[test]
 fn memory_that_is_full_of_tails_takes_in_no_more_while_they_leave_fast() {
-    const MEMORY: u32 = 200;
+    const MEMORY: u32 = 196;
     let mut bench = Bench::new(EngineSettings {
-        memory_leases: MEMORY as usize,
+        // The rest is for what comes off the disk.
+        memory_leases: 224,
         max_in_flight_per_host: 4,
         ..unlimited()
     });
@@ -254,6 +255,66 @@ fn memory_that_is_full_of_tails_takes_in_no_more_while_they_leave_fast() {
         bench.pass_to_next_wake();
     }
     assert!(bench.parked().is_empty());
+}
+
+/// An engine whose memory and whose only host's line are full of tails, of one alert, and
+/// behind whom as many sleep.
+fn full_of_tails() -> Bench {
+    let mut bench = Bench::new(EngineSettings {
+        memory_leases: 8,
+        max_in_flight_per_host: 2,
+        ..unlimited()
+    });
+    bench.receive((0..20).map(tail));
+    assert!(bench.engine.counts().parked > 0);
+    assert_eq!(bench.under_way(), [1], "half of two are for tails");
+    bench
+}
+
+#[test]
+fn what_is_not_of_a_tail_is_sent_at_once_though_tails_fill_memory_and_stand_in_line() {
+    let mut bench = full_of_tails();
+    bench.receive([normal(2, "another")]);
+    assert_eq!(bench.under_way(), [1, 2]);
+}
+
+#[test]
+fn who_comes_behind_a_parked_tail_brings_it_off_the_disk_and_hurries_it_along() {
+    let mut bench = full_of_tails();
+    let behind = normal(2, "19");
+    bench.receive([behind.clone()]);
+    assert!(bench.parked().contains(&2));
+    let (destination, ..) = *bench.unparks.back().expect("a fetch was asked for");
+    assert_eq!(destination, behind.destination.id);
+    bench.unparks.drain(..bench.unparks.len() - 1);
+    unpark(&mut bench, [tail(19)]);
+    let order = bench.sends.back().expect("a request is under way");
+    assert_eq!(order.lease.position, tail(19).position);
+    assert_eq!(bench.under_way().len(), 2);
+}
+
+#[test]
+fn parked_ones_come_several_at_a_time_though_newer_ones_could_fill_memory() {
+    let mut bench = Bench::new(EngineSettings {
+        memory_leases: 160,
+        lane_leases: 100,
+        max_in_flight: 1,
+        ..unlimited()
+    });
+    for lane in ["a", "b"] {
+        bench.receive((1..=200).map(|sequence| normal(sequence, lane)));
+    }
+    assert_eq!(bench.engine.counts().held, 140);
+    let mut newer = 200..;
+    while bench.unparks.is_empty() {
+        // The first of its lane is held however full memory is.
+        let more = 145 - bench.engine.counts().held;
+        let newer = newer.by_ref().take(more);
+        bench.receive(newer.map(|sequence| normal(sequence, &sequence.to_string())));
+        bench.answer(accepted());
+    }
+    let (_, _, _, room) = bench.unparks[0];
+    assert_eq!(room, 16);
 }
 
 #[test]

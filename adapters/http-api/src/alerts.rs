@@ -3,10 +3,12 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
-    extract::State,
-    http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode},
+    Extension,
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
     response::Response,
 };
+use common::Gtid;
 use producer::application::{AlertReceipt, AlertRequest, Preview};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,11 +19,10 @@ use utoipa::{
 use uuid::Uuid;
 
 use crate::{
-    access,
+    access::By,
     envelope::{Envelope, answer},
     errors::ApiError,
     extract::{DryRun, JsonText, Params, required},
-    gtid,
     openapi::{AlertBodyFaults, AlertFaults, KeyReuse, ServerFault},
     request_log::LoggedAlert,
     router::App,
@@ -144,27 +145,18 @@ struct RecipientView {
 pub(crate) async fn post(
     State(app): State<Arc<App>>,
     Params(dry_run): Params<DryRun>,
-    headers: HeaderMap,
-    extensions: Extensions,
+    By(caller): By,
+    Extension(gtid): Extension<Gtid>,
+    key: Result<IdempotencyKey, ApiError>,
     body: JsonText,
 ) -> Result<Response, ApiError> {
-    let caller = access::caller(&extensions);
     let dry_run = dry_run.is_asked()?;
-    let key = idempotency_key(&headers)?;
+    let IdempotencyKey(key) = key?;
     let request = parse(&body)?;
     if dry_run {
         return Ok(previewed(app.api.alerts.preview(&request, &caller)?));
     }
-    let receipt = app
-        .api
-        .alerts
-        .accept(
-            request,
-            gtid::of(&extensions),
-            &caller,
-            key.map(str::to_owned),
-        )
-        .await?;
+    let receipt = app.api.alerts.accept(request, gtid, &caller, key).await?;
     Ok(accepted(receipt))
 }
 
@@ -176,9 +168,19 @@ pub(crate) fn parse(body: &JsonText) -> Result<AlertRequest, ApiError> {
     Ok(AlertRequest::parse(&targets, &severity.0, &message.0)?)
 }
 
-/// The key that the caller names the request by. The IETF's draft writes it as a
-/// quoted string, most clients bare; both are the same key.
+/// The key that the caller names the request by, if there is one. The IETF's draft writes
+/// it as a quoted string, most clients bare; both are the same key.
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
+pub(crate) struct IdempotencyKey(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self(idempotency_key(&parts.headers)?.map(str::to_owned)))
+    }
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else {

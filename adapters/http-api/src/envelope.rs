@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
@@ -95,6 +95,12 @@ pub(crate) fn reason(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or("Unknown")
 }
 
+/// Headers that an answer has in the end, most often: its own, those of [`headers`], the
+/// id of the request.
+///
+/// [`headers`]: crate::headers
+const HEADERS: usize = 8;
+
 /// `body` as JSON.
 pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let mut bytes = Vec::with_capacity(256);
@@ -105,9 +111,11 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     }
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response.headers_mut().insert(
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    *response.headers_mut() = headers;
     response
 }

@@ -4,6 +4,7 @@ mod accept;
 mod fan_out;
 mod footprint;
 mod growth;
+mod instructions;
 mod isolation;
 mod latency;
 mod pace;
@@ -25,7 +26,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const ALL: [Scenario; 10] = [
+pub(crate) const ALL: [Scenario; 11] = [
     scenario(
         "footprint",
         "size, start, and doing nothing",
@@ -71,6 +72,12 @@ pub(crate) const ALL: [Scenario; 10] = [
         "isolation",
         "what destinations in trouble do to others; 5 minutes",
         isolation::measure,
+    )
+    .on_request(),
+    scenario(
+        "instructions",
+        "instructions an alert and a delivery, counted by valgrind; 5 minutes a program",
+        instructions::measure,
     )
     .on_request(),
 ];

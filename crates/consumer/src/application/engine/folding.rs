@@ -90,8 +90,9 @@ impl Engine {
             return;
         };
         for severity in Severity::BY_URGENCY {
-            if parking.queue_fetch(severity) {
-                self.fetches.queue(id, severity, self.outbox.decided());
+            if let Some(haste) = parking.queue_fetch(severity) {
+                let decided = self.outbox.decided();
+                self.fetches.queue(id, severity, haste, decided);
             }
         }
     }

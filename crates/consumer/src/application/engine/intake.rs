@@ -56,7 +56,9 @@ impl Engine {
             return;
         }
         let full = self.is_full();
-        self.wake(id);
+        if let Some(sleeper) = self.dormant.take(id) {
+            self.rise(id, sleeper, (!rank(&lease).is_tail).then_some(severity));
+        }
         let lane = self.lanes.make(id);
         if severity == Severity::High {
             lane.cut(now.mono + self.settings.high_cut);
@@ -85,7 +87,8 @@ impl Engine {
             return false;
         }
         let sleeps = self.dormant.contains(id);
-        if sleeps && (rank(lease).is_tail || !self.caught_up || self.fetches.are_many()) {
+        let may_wake = self.caught_up && !self.fetches.are_many_in_a_hurry();
+        if sleeps && (rank(lease).is_tail || !may_wake) {
             return true;
         }
         if !sleeps && (!self.is_full() || self.lanes.get(id).is_some()) {
@@ -155,11 +158,12 @@ impl Engine {
     /// Makes the lane of a sleeper again.
     pub(super) fn wake(&mut self, id: DestinationId) {
         if let Some(sleeper) = self.dormant.take(id) {
-            self.rise(id, sleeper);
+            self.rise(id, sleeper, None);
         }
     }
 
-    fn rise(&mut self, id: DestinationId, sleeper: Sleeper) {
+    /// `hurried` are those of that severity that it has.
+    fn rise(&mut self, id: DestinationId, sleeper: Sleeper, hurried: Option<Severity>) {
         let lane = self.lanes.make(id);
         match (lane.host, sleeper.host) {
             (None, host) => lane.host = host,
@@ -169,7 +173,9 @@ impl Engine {
         let parking = lane.parking.get_or_insert_default();
         for severity in Severity::BY_URGENCY {
             let count = sleeper.counts[usize::from(severity.code())];
-            parking.shelf_mut(severity).count += u64::from(count);
+            let shelf = parking.shelf_mut(severity);
+            shelf.count += u64::from(count);
+            shelf.hurries |= count > 0 && hurried == Some(severity);
         }
         self.consider_fetching(id);
     }
@@ -198,7 +204,7 @@ impl Engine {
             let Some((id, sleeper)) = woken else {
                 return;
             };
-            self.rise(id, sleeper);
+            self.rise(id, sleeper, None);
         }
     }
 
@@ -209,7 +215,7 @@ impl Engine {
             return;
         }
         if let Some((id, sleeper)) = self.dormant.wake(|other| other == host) {
-            self.rise(id, sleeper);
+            self.rise(id, sleeper, None);
         }
     }
 
@@ -415,8 +421,9 @@ impl Engine {
             let Some(parking) = &mut lane.parking else {
                 return;
             };
-            if wanted && parking.queue_fetch(severity) {
-                self.fetches.queue(id, severity, self.outbox.decided());
+            if wanted && let Some(haste) = parking.queue_fetch(severity) {
+                let decided = self.outbox.decided();
+                self.fetches.queue(id, severity, haste, decided);
             }
         }
     }

@@ -82,15 +82,17 @@ impl Parking {
     }
 
     /// Notes that a fetch is queued, where something is to be fetched and none is on its
-    /// way; answers whether it did.
-    pub(super) fn queue_fetch(&mut self, severity: Severity) -> bool {
+    /// way; answers how soon it is to have its turn, where it did.
+    pub(super) fn queue_fetch(&mut self, severity: Severity) -> Option<Haste> {
         let shelf = self.shelves[usize::from(severity.code())].as_mut();
         let waits = |shelf: &&mut Box<Shelf>| shelf.count > 0 && shelf.fetch == Fetch::None;
-        let Some(shelf) = shelf.filter(waits) else {
-            return false;
-        };
+        let shelf = shelf.filter(waits)?;
         shelf.queue_fetch();
-        true
+        Some(match severity {
+            Severity::High => Haste::High,
+            _ if shelf.hurries => Haste::Hurried,
+            _ => Haste::None,
+        })
     }
 
     /// Whether anything is parked or on its way from there.
@@ -207,25 +209,37 @@ pub(super) struct Request {
     after_settlement: u64,
 }
 
+/// How soon a fetch has its turn: before all that are less so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Haste {
+    /// It brings a high one.
+    High,
+    /// It brings one that is in a hurry, or that stands in the way of one.
+    Hurried,
+    /// Whenever there is time.
+    None,
+}
+
 /// The fetches of all lanes.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
-    urgent: VecDeque<Request>,
-    others: VecDeque<Request>,
+    /// Those that wait for their turn, by [`Haste`].
+    queues: [VecDeque<Request>; 3],
     under_way: usize,
     /// Deliveries asked for that have not come yet.
     expected: usize,
 }
 
 impl Fetches {
-    /// Queues a fetch behind the settlements decided so far; high ones first.
-    pub(super) fn queue(&mut self, destination: DestinationId, severity: Severity, decided: u64) {
-        let queue = if severity == Severity::High {
-            &mut self.urgent
-        } else {
-            &mut self.others
-        };
-        queue.push_back(Request {
+    /// Queues a fetch behind the settlements decided so far.
+    pub(super) fn queue(
+        &mut self,
+        destination: DestinationId,
+        severity: Severity,
+        haste: Haste,
+        decided: u64,
+    ) {
+        self.queues[haste as usize].push_back(Request {
             destination,
             severity,
             after_settlement: decided,
@@ -237,8 +251,8 @@ impl Fetches {
         if self.under_way >= FETCHES {
             return None;
         }
-        [&mut self.urgent, &mut self.others]
-            .into_iter()
+        self.queues
+            .iter_mut()
             .find_map(|queue| queue.pop_front_if(|request| request.after_settlement <= recorded))
     }
 
@@ -261,12 +275,17 @@ impl Fetches {
 
     /// Fetches queued or under way.
     pub(super) fn pending(&self) -> usize {
-        self.urgent.len() + self.others.len() + self.under_way
+        self.queues.iter().map(VecDeque::len).sum::<usize>() + self.under_way
     }
 
     /// Whether more would only queue up.
     pub(super) fn are_many(&self) -> bool {
         self.pending() >= 2 * FETCHES
+    }
+
+    /// Whether more of those in a hurry would only queue up.
+    pub(super) fn are_many_in_a_hurry(&self) -> bool {
+        self.queues[Haste::Hurried as usize].len() >= 2 * FETCHES
     }
 
     /// Deliveries asked for that have not come yet.
@@ -363,19 +382,20 @@ mod tests {
     #[test]
     fn a_fetch_waits_until_the_settlements_before_it_are_recorded() {
         let mut fetches = Fetches::default();
-        fetches.queue(DestinationId(1), Severity::Low, 5);
+        fetches.queue(DestinationId(1), Severity::Low, Haste::None, 5);
         assert!(fetches.next(4).is_none());
         assert!(fetches.next(5).is_some());
     }
 
     #[test]
-    fn high_ones_are_fetched_first() {
+    fn high_ones_are_fetched_first_and_then_those_in_a_hurry() {
         let mut fetches = Fetches::default();
-        fetches.queue(DestinationId(1), Severity::Low, 0);
-        fetches.queue(DestinationId(2), Severity::High, 0);
+        fetches.queue(DestinationId(1), Severity::Normal, Haste::None, 0);
+        fetches.queue(DestinationId(2), Severity::Normal, Haste::Hurried, 0);
+        fetches.queue(DestinationId(3), Severity::High, Haste::High, 0);
         let order: Vec<_> = std::iter::from_fn(|| fetches.next(0))
             .map(|request| request.destination.0)
             .collect();
-        assert_eq!(order, [2, 1]);
+        assert_eq!(order, [3, 2, 1]);
     }
 }

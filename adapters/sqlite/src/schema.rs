@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use refinery::Target;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::{OpenError, Synchronous, folder::private_file};
 
@@ -43,6 +43,9 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "cache_size", -2048)?;
+    // A plan for all values: otherwise a statement that an index over some of the rows
+    // might serve is prepared again each time it is given other values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

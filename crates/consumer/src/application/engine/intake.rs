@@ -27,10 +27,6 @@ use crate::{
 /// at once.
 const DRAWN_WHEN_FULL: usize = 32;
 
-/// Deliveries fetched at once for a lane while memory is full of others: a fetch of
-/// several costs hardly more than one of a single delivery.
-const FETCHED_WHEN_FULL: usize = 16;
-
 impl Engine {
     pub(super) fn restore_parked(&mut self, lanes: &[ParkedLane]) {
         for parked in lanes {
@@ -431,15 +427,14 @@ impl Engine {
     pub(super) fn next_fetch(&mut self) -> Option<Action> {
         let request = self.fetches.next(self.outbox.recorded_so_far())?;
         let memory = self.settings.memory_leases.saturating_sub(self.taken());
-        let full = self.is_full();
         let lane = self.lanes.make(request.destination);
         let room = match lane.folding.preparing {
             Preparing::Drawing => Self::room_to_draw(lane).min(memory.max(DRAWN_WHEN_FULL)),
-            _ => {
-                let lane_has = self.settings.lane_leases.saturating_sub(lane.held());
-                let most = if full { FETCHED_WHEN_FULL } else { lane_has };
-                lane_has.min(most).min(memory)
-            }
+            _ => self
+                .settings
+                .lane_leases
+                .saturating_sub(lane.held())
+                .min(memory),
         };
         let room = room.max(1);
         let shelf = lane

@@ -248,7 +248,7 @@ impl Engine {
         if self.draining {
             return 0;
         }
-        let memory = self.memory_for_new().saturating_sub(self.taken());
+        let memory = self.settings.memory_leases.saturating_sub(self.taken());
         let room = match memory {
             0 if !self.restoring && self.makes_room() => 0,
             0 => ROOM_WHEN_FULL,
@@ -434,20 +434,12 @@ impl Engine {
         self.turnover.is_brisk() || self.schedule.moving() >= self.settings.max_in_flight
     }
 
-    /// Whether memory has no room for what is new.
     fn is_full(&self) -> bool {
-        self.taken() >= self.memory_for_new()
+        self.taken() >= self.settings.memory_leases
     }
 
     /// Deliveries that are in memory, or are on their way there from the disk.
     fn taken(&self) -> usize {
         self.held + self.fetches.expected()
-    }
-
-    /// An eighth of memory is kept for what comes off the disk: where newer deliveries
-    /// could fill all of it, the parked ones would come one by one.
-    fn memory_for_new(&self) -> usize {
-        let all = self.settings.memory_leases;
-        all - all / 8
     }
 }

@@ -102,7 +102,7 @@ impl Default for EngineSettings {
             last_chance: Duration::from_secs(600),
             max_unrecorded_attempts: 1024,
             max_unrecorded_for: Duration::from_secs(1),
-            max_unrecorded_parks: 4096,
+            max_unrecorded_parks: 2048,
         }
     }
 }
